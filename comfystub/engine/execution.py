@@ -1,0 +1,342 @@
+"""Running one prompt, beat by beat.
+
+A beat is what the server sends without a gap; :meth:`Execution.beats` yields after each.  An
+interrupt is seen between beats: when a node starts, and before each progress report.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Generator, Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from comfystub.engine.cache import Entry
+from comfystub.engine.errors import traceback_of, type_of
+from comfystub.engine.events import NodeState, Preview
+from comfystub.engine.graph import Schedule, inputs_of, is_link, signatures
+from comfystub.engine.job import CANCELLED, COMPLETED, FAILED, RUNNING, Job
+from comfystub.nodes.behaviours import NEVER_CACHED, behaviour_of
+from comfystub.nodes.invocation import Invocation, Progress, Reports, Result
+from comfystub.nodes.passing import black_box
+from comfystub.nodes.schema import NodeClass
+
+if TYPE_CHECKING:
+    from comfystub.engine.engine import Engine
+
+Beats = Generator[None, None, None]
+
+#: Types that only a link can give: a node that finds a plain value there fails.
+LINKED_TYPES = frozenset(
+    {
+        "IMAGE",
+        "MASK",
+        "LATENT",
+        "MODEL",
+        "CLIP",
+        "VAE",
+        "CONDITIONING",
+        "CONTROL_NET",
+        "SIGMAS",
+        "AUDIO",
+        "VIDEO",
+    }
+)
+
+
+class Interrupted(Exception):
+    """The prompt was interrupted at a node."""
+
+
+class Execution:
+    """One run of one prompt by the engine's worker."""
+
+    def __init__(self, engine: Engine, job: Job) -> None:
+        self._engine = engine
+        self._job = job
+        self._prompt = job.workflow
+        self._classes = {
+            node_id: engine.known.catalogue.get(node.get("class_type"))
+            for node_id, node in job.workflow.items()
+        }
+        self._fingerprints: dict[str, str] = {}
+        self._signatures: dict[str, bytes] = {}
+        self._states: dict[str, NodeState] = {}
+        self._results: dict[str, Entry] = {}
+        self._executed: list[str] = []
+        #: The node that runs, and what it was given.
+        self._node_id = ""
+        self._inputs: Mapping[str, Any] = {}
+        self._outcome = COMPLETED
+
+    def beats(self) -> Beats:
+        """Run the prompt to its end, a beat at a time."""
+        try:
+            self._start()
+            yield
+            yield from self._nodes()
+        except Interrupted:
+            self._interrupted()
+        except Exception as exc:
+            self._failed(exc)
+        except GeneratorExit:
+            raise
+        except BaseException as exc:
+            # A Ctrl-C, a test's time-out: the job is over, and whoever was driving has to know.
+            self._failed(exc)
+            self._end()
+            raise
+        else:
+            self._message("execution_success")
+        yield
+        self._end()
+
+    # --- beats
+
+    def _start(self) -> None:
+        job, cache = self._job, self._engine.cache
+        job.state = RUNNING
+        self._fingerprints = self._read_files()
+        self._signatures = signatures(self._prompt, self._own_mark)
+        self._engine.hub.status(len(self._engine.queue))
+        self._message("execution_start")
+        cached = [node_id for node_id in self._prompt if self._signatures[node_id] in cache]
+        self._message("execution_cached", nodes=cached)
+        self._schedule = Schedule(self._prompt, job.output_ids, self._is_output, self._is_cached)
+        job.planned = sum(not self._is_cached(node_id) for node_id in self._schedule)
+
+    def _nodes(self) -> Beats:
+        schedule, first = self._schedule, True
+        while (node_id := schedule.next()) is not None:
+            self._node_id, self._inputs = node_id, {}
+            entry = self._engine.cache.get(self._signatures[node_id])
+            yield from self._run(node_id) if entry is None else self._from_cache(node_id, entry)
+            schedule.finish(node_id)
+            if first:
+                self._engine.cache.keep_only(self._signatures.values())
+                first = False
+        if len(schedule):
+            self._node_id = next(iter(schedule))
+            raise RecursionError(f"Dependency cycle detected: {', '.join(schedule)}")
+        yield from self._shown_again()
+
+    def _run(self, node_id: str) -> Beats:
+        self._job.begun += 1
+        self._progress(node_id, 0.0, 1.0)
+        self._emit("executing", node_id)
+        self._check()
+        yield
+        run = self._invocation(node_id)
+        node_class = run.node_class if self._classes[node_id] else None
+        done = behaviour_of(node_class)(run) if node_class else black_box(run)
+        result = (yield from self._reports(node_id, done)) if inspect.isgenerator(done) else done
+        assert isinstance(result, Result)
+        self._leave(node_id, result)
+        yield
+
+    def _reports(self, node_id: str, reports: Reports) -> Generator[None, None, Result]:
+        """Pass a node's reports on, a beat each; what it returns at last is its result."""
+        previews = self._job.extra_data.get("preview_method") != "none"
+        preview: Preview | None = None
+        while True:
+            try:
+                report = next(reports)
+            except StopIteration as done:
+                return done.value
+            if not isinstance(report, Progress):
+                self._emit("text", (node_id, report.text))
+                continue
+            self._check()
+            self._progress(node_id, report.value, report.max)
+            if report.picture is not None and (previews or report.size is None):
+                if preview is None or preview.picture is not report.picture:
+                    preview = Preview(node_id, report.picture, report.size)
+                self._engine.hub.send_preview_with_metadata(preview, self._job.id, self._job.client_id)
+            self._emit("progress", (node_id, report.value, report.max))
+            if preview is not None:
+                self._emit("preview", preview)
+            yield
+
+    def _leave(self, node_id: str, result: Result) -> None:
+        """Keep what a node left, and show it."""
+        meta = {"node_id": node_id, "display_node": node_id, "parent_node": None, "real_node_id": node_id}
+        entry = Entry(result.outputs, result.ui, meta)
+        self._results[node_id] = entry
+        if self._prompt[node_id].get("class_type") not in NEVER_CACHED:
+            self._engine.cache.put(self._signatures[node_id], entry)
+        self._executed.append(node_id)
+        if result.ui is not None:
+            self._show(node_id, entry)
+        maximum = self._states[node_id].max
+        self._progress(node_id, maximum, maximum, "finished")
+
+    def _from_cache(self, node_id: str, entry: Entry) -> Beats:
+        self._results[node_id] = entry
+        self._show(node_id, entry)
+        self._progress(node_id, 1, 1, "finished")
+        yield
+
+    def _shown_again(self) -> Beats:
+        """Cached nodes whose class keeps showing what it showed."""
+        for node_id, node_class in self._classes.items():
+            if node_class and node_class.has_intermediate_output and node_id not in self._states:
+                entry = self._engine.cache.get(self._signatures[node_id])
+                if entry is not None and entry.ui is not None:
+                    self._show(node_id, entry)
+                    yield
+
+    def _end(self) -> None:
+        job, engine = self._job, self._engine
+        job.state = self._outcome
+        engine.retire(job)
+        engine.hub.status(len(engine.queue))
+        self._emit("executing", None)
+
+    # --- the three ends of a prompt
+
+    def _interrupted(self) -> None:
+        self._outcome = CANCELLED
+        self._message("execution_interrupted", **self._where(), executed=list(self._executed))
+
+    def _failed(self, exc: BaseException) -> None:
+        self._outcome = FAILED
+        self._message(
+            "execution_error",
+            **self._where(),
+            executed=list(self._executed),
+            # The line after the message is for a tip, which most failures have none of.
+            exception_message=f"{exc}\n",
+            exception_type=type_of(exc),
+            traceback=traceback_of(exc),
+            current_inputs=self._shown_inputs(),
+            current_outputs=list(self._prompt),
+        )
+
+    def _where(self) -> dict[str, Any]:
+        node = self._prompt.get(self._node_id, {})
+        return {"node_id": self._node_id, "node_type": node.get("class_type")}
+
+    # --- what a node is given
+
+    def _invocation(self, node_id: str) -> Invocation:
+        node_class = self._classes[node_id] or NodeClass(str(self._prompt[node_id].get("class_type")), {})
+        self._inputs = inputs = {
+            name: self._linked(value) if is_link(value) else value
+            for name, value in inputs_of(self._prompt, node_id).items()
+        }
+        if self._engine.judges:
+            _refuse_plain_values(node_class, inputs_of(self._prompt, node_id))
+        return Invocation(
+            node_id=node_id,
+            node_class=node_class,
+            inputs=inputs,
+            signature=self._signatures[node_id],
+            prompt=self._shown_prompt(),
+            extra_data=self._job.extra_data,
+            job=self._job,
+            server=self._engine.surroundings,
+        )
+
+    def _linked(self, link: list[Any]) -> Any:
+        """What came over a link; ``None`` for one that leads nowhere."""
+        node_id, slot = link
+        entry = self._results.get(node_id)
+        if entry is None and node_id in self._signatures:
+            entry = self._engine.cache.get(self._signatures[node_id])
+        try:
+            return entry.outputs[slot] if entry else None
+        except (IndexError, TypeError):
+            return None
+
+    def _shown_prompt(self) -> Mapping[str, Any]:
+        """The prompt as saved pictures carry it: with the digests of the files it read."""
+        if not self._fingerprints:
+            return self._prompt
+        return {
+            node_id: {**node, "is_changed": [self._fingerprints[node_id]]}
+            if node_id in self._fingerprints
+            else node
+            for node_id, node in self._prompt.items()
+        }
+
+    def _shown_inputs(self) -> dict[str, list[Any]]:
+        """What the failing node was given, hidden inputs included, as far as JSON can say it."""
+        shown = {
+            name: [
+                value
+                if isinstance(value, (str, int, float, bool, type(None)))
+                else f"<{type(value).__name__}>"
+            ]
+            for name, value in self._inputs.items()
+        }
+        node_class = self._classes.get(self._node_id)
+        given = {"PROMPT": self._prompt, "EXTRA_PNGINFO": self._job.extra_data.get("extra_pnginfo")}
+        given["UNIQUE_ID"] = self._node_id
+        for name, kind in (node_class.hidden if node_class else {}).items():
+            if isinstance(kind, str) and kind in given:
+                shown[name] = [given[kind]]
+        return shown
+
+    # --- what makes results equal
+
+    def _read_files(self) -> dict[str, str]:
+        """The digests of the files that loading nodes read, by node id."""
+        found = {}
+        for node_id, node_class in self._classes.items():
+            takes = node_class.facts.get("validates", ()) if node_class else ()
+            if takes and node_class and node_class.facts.get("detects_change"):
+                name = inputs_of(self._prompt, node_id).get(takes[0])
+                path = self._engine.known.folders.locate(name) if isinstance(name, str) else None
+                if path is not None and path.is_file():
+                    found[node_id] = sha256(path.read_bytes()).hexdigest()
+        return found
+
+    def _own_mark(self, node_id: str) -> Any:
+        node_class = self._classes[node_id]
+        own_id = node_id if node_class and node_class.uses_unique_id else None
+        return own_id, self._fingerprints.get(node_id)
+
+    def _is_cached(self, node_id: str) -> bool:
+        return self._signatures[node_id] in self._engine.cache
+
+    def _is_output(self, node_id: str) -> bool:
+        node_class = self._classes[node_id]
+        return node_class.output_node if node_class else node_id in self._job.output_ids
+
+    # --- sending
+
+    def _check(self) -> None:
+        if self._engine.interrupted:
+            raise Interrupted
+
+    def _emit(self, kind: str, own: Any) -> None:
+        job = self._job
+        mark = (kind, own)
+        job.marks.append(mark)
+        self._engine.hub.send(mark, job.id, job.client_id, self._states)
+
+    def _message(self, kind: str, **data: Any) -> None:
+        self._emit(kind, {"prompt_id": self._job.id, **data, "timestamp": self._engine.milliseconds()})
+
+    def _progress(self, node_id: str, value: float, maximum: float, state: str = "running") -> None:
+        self._states[node_id] = node_state = NodeState(node_id, value, maximum, state)
+        self._emit("progress_state", node_state)
+
+    def _show(self, node_id: str, entry: Entry) -> None:
+        if entry.ui is not None:
+            self._job.ui[node_id] = entry.ui
+            self._job.meta[node_id] = entry.meta
+        self._emit("executed", (node_id, entry.ui))
+
+
+def _refuse_plain_values(node_class: NodeClass, values: Mapping[str, Any]) -> None:
+    """Fail as a node does that finds a plain value where it wants what only a link can give."""
+    for wanted in node_class.inputs(values):
+        value = values.get(wanted.name)
+        if (
+            isinstance(wanted.type, str)
+            and wanted.type in LINKED_TYPES
+            and value is not None
+            and not is_link(value)
+        ):
+            raise AttributeError(f"'{type(value).__name__}' object has no attribute 'shape'")

@@ -1,0 +1,139 @@
+"""The links of a prompt: in which order its nodes run, and what makes two nodes the same."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from hashlib import blake2b
+from typing import Any
+
+Prompt = Mapping[str, Any]
+
+#: Bytes of a signature.
+SIGNATURE_SIZE = 16
+
+
+def is_link(value: Any) -> bool:
+    """Whether an input's value is a link, ``[node_id, slot]``."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
+
+
+def inputs_of(prompt: Prompt, node_id: str) -> Mapping[str, Any]:
+    """A node's inputs; a node without any has none."""
+    inputs = prompt[node_id].get("inputs")
+    return inputs if isinstance(inputs, Mapping) else {}
+
+
+def links_of(prompt: Prompt, node_id: str) -> list[str]:
+    """The nodes that a node is linked to, in the order of its inputs."""
+    return [
+        value[0] for value in inputs_of(prompt, node_id).values() if is_link(value) and value[0] in prompt
+    ]
+
+
+class Schedule:
+    """The order in which the nodes of a prompt run.
+
+    A node is ready when all it is linked to is done.  Among the ready ones an output node comes
+    first, then one that feeds an output node, then one that feeds such a node, then any other; among
+    equals the one first found on a walk from the outputs inwards.  ``done`` tells the nodes whose
+    results are there already: nothing behind them has to run.
+    """
+
+    def __init__(
+        self,
+        prompt: Prompt,
+        outputs: Iterable[str],
+        is_output: Callable[[str], bool],
+        done: Callable[[str], bool],
+    ) -> None:
+        self._waits_for: dict[str, set[str]] = {}
+        self._feeds: dict[str, list[str]] = {}
+        for output in outputs:
+            self._walk(prompt, output, done)
+        self._places = {node_id: place for place, node_id in enumerate(self._waits_for)}
+        self._ranks = self._rank(is_output)
+        self._ready: list[tuple[int, int, str]] = []
+        for node_id, waits_for in self._waits_for.items():
+            if not waits_for:
+                self._make_ready(node_id)
+
+    def _walk(self, prompt: Prompt, output: str, done: Callable[[str], bool]) -> None:
+        """Find what an output needs: the last link of a node is followed first."""
+        stack = [output]
+        while stack:
+            node_id = stack.pop()
+            if node_id in self._waits_for:
+                continue
+            needed = [] if done(node_id) else [link for link in links_of(prompt, node_id) if not done(link)]
+            self._waits_for[node_id] = set(needed)
+            for link in self._waits_for[node_id]:
+                self._feeds.setdefault(link, []).append(node_id)
+            stack += needed
+
+    def _rank(self, is_output: Callable[[str], bool]) -> dict[str, int]:
+        ranks = dict.fromkeys(self._waits_for, 3)
+        layer = [node_id for node_id in self._waits_for if is_output(node_id)]
+        for rank in range(3):
+            for node_id in layer:
+                ranks[node_id] = min(rank, ranks[node_id])
+            layer = [link for node_id in layer for link in self._waits_for[node_id] if ranks[link] > rank]
+        return ranks
+
+    def _make_ready(self, node_id: str) -> None:
+        heapq.heappush(self._ready, (self._ranks[node_id], self._places[node_id], node_id))
+
+    def __len__(self) -> int:
+        """The nodes that are not finished."""
+        return len(self._waits_for)
+
+    def __iter__(self) -> Iterator[str]:
+        """The nodes that are not finished."""
+        return iter(list(self._waits_for))
+
+    def next(self) -> str | None:
+        """Take the next ready node; ``None`` when all are finished or wait for each other."""
+        return heapq.heappop(self._ready)[-1] if self._ready else None
+
+    def finish(self, node_id: str) -> None:
+        """Note that a node is done, which may make others ready."""
+        del self._waits_for[node_id]
+        for fed in self._feeds.get(node_id, ()):
+            waits_for = self._waits_for[fed]
+            waits_for.discard(node_id)
+            if not waits_for:
+                self._make_ready(fed)
+
+
+def signatures(prompt: Prompt, marks: Callable[[str], Any]) -> dict[str, bytes]:
+    """A digest for each node, of its class, its inputs and the same of everything upstream.
+
+    Equal digests mean equal results.  ``marks`` gives what else counts for a node: its own id, the
+    content of a file.  Node ids and titles do not count.
+    """
+    found: dict[str, bytes] = {}
+    for start in prompt:
+        stack = [start]
+        while stack:
+            node_id = stack[-1]
+            if node_id in found:
+                stack.pop()
+                continue
+            missing = [link for link in links_of(prompt, node_id) if link not in found]
+            # A node met again above itself belongs to a cycle, which is no result of anything.
+            cyclic = missing and not set(missing).isdisjoint(stack)
+            if missing and not cyclic:
+                stack += missing
+                continue
+            found[node_id] = _digest(prompt, node_id, found, marks(node_id))
+            stack.pop()
+    return found
+
+
+def _digest(prompt: Prompt, node_id: str, found: Mapping[str, bytes], mark: Any) -> bytes:
+    inputs = [
+        (name, (found.get(value[0]), value[1]) if is_link(value) else value)
+        for name, value in sorted(inputs_of(prompt, node_id).items())
+    ]
+    content = repr((prompt[node_id].get("class_type"), mark, inputs))
+    return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=SIGNATURE_SIZE).digest()

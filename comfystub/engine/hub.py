@@ -1,0 +1,97 @@
+"""Who hears what: the clients that listen, and the delivery of events to them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from comfystub.engine.events import BROADCAST, Event, Mark, NodeState, Preview, event_of
+
+Tap = Callable[[Event], None]
+
+
+class Session:
+    """One client's end of a WebSocket: what was sent to it and not read yet."""
+
+    def __init__(self, client_id: str) -> None:
+        self.client_id = client_id
+        #: What the client announced in its ``feature_flags`` message.
+        self.features: Mapping[str, Any] = {}
+        self.unread: deque[str | bytes] = deque()
+
+    def deliver(self, frame: str | bytes) -> None:
+        """Put a frame where the client reads it."""
+        self.unread.append(frame)
+
+
+class Hub:
+    """The listening clients by id.
+
+    A newer session takes an id over.  When the older one closes, the id is dropped all the same and
+    the newer hears nothing more: ComfyUI does so, and clients meet it.
+    """
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Session] = {}
+        self._taps: list[Tap] = []
+
+    def connect(self, session: Session) -> None:
+        self._sessions[session.client_id] = session
+
+    def disconnect(self, session: Session) -> None:
+        self._sessions.pop(session.client_id, None)
+
+    def tap(self, tap: Tap) -> Callable[[], None]:
+        """Hand every event to ``tap`` too; call what is returned to stop that."""
+        self._taps.append(tap)
+        return lambda: self._taps.remove(tap)
+
+    def status(self, remaining: int) -> None:
+        """Tell everyone how many prompts run and wait."""
+        if self._sessions or self._taps:
+            event = status_event(remaining)
+            self._send(event, list(self._sessions.values()))
+
+    def send(
+        self, mark: Mark, prompt_id: str, client_id: str | None, states: Mapping[str, NodeState]
+    ) -> None:
+        """Deliver an event of a prompt to those who are to hear it."""
+        if not self._sessions and not self._taps:
+            return
+        listeners = self._listeners(mark[0], client_id)
+        if mark[0] == "preview":
+            self._send_preview(mark[1], prompt_id, listeners)
+        elif listeners or self._taps:
+            self._send(event_of(mark, prompt_id, states), listeners)
+
+    def _listeners(self, kind: str, client_id: str | None) -> list[Session]:
+        if kind == "text" or (client_id is None and kind in BROADCAST):
+            return list(self._sessions.values())
+        session = self._sessions.get(client_id) if client_id is not None else None
+        return [session] if session else []
+
+    def _send(self, event: Event, listeners: list[Session]) -> None:
+        if listeners:
+            frame = event.frame
+            for session in listeners:
+                session.deliver(frame)
+        for tap in list(self._taps):
+            tap(event)
+
+    def _send_preview(self, preview: Preview, prompt_id: str, listeners: list[Session]) -> None:
+        plain = [s for s in listeners if not s.features.get("supports_preview_metadata")]
+        if plain or self._taps:
+            self._send(Event("preview", preview.frame()), plain)
+
+    def send_preview_with_metadata(self, preview: Preview, prompt_id: str, client_id: str | None) -> None:
+        """Deliver a picture to the clients that know frames with metadata: they get it first."""
+        for session in self._listeners("preview", client_id) if self._sessions else ():
+            if session.features.get("supports_preview_metadata"):
+                session.deliver(preview.frame_with_metadata(prompt_id))
+
+
+def status_event(remaining: int, sid: str | None = None) -> Event:
+    """The ``status`` message; the one a new socket is greeted with says its ``sid``."""
+    data: dict[str, Any] = {"status": {"exec_info": {"queue_remaining": remaining}}}
+    return Event("status", data if sid is None else data | {"sid": sid})

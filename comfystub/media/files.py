@@ -1,0 +1,166 @@
+"""The server's folders on disk: what lies inside them, and the names new files get."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+
+#: The folder types that ``/view`` and ``/upload/image`` know.
+TYPES = ("output", "input", "temp")
+
+
+class Folders:
+    """The output, input, temp and user folders of one server.
+
+    They lie below one root, made when the first of them is asked for: ``root``, which is kept, or
+    else a fresh temporary folder, which :meth:`remove` takes away again.  ``output`` moves the output
+    folder elsewhere.  A fresh input folder holds one picture, ``example.png``, as ComfyUI's does.
+    """
+
+    def __init__(
+        self,
+        *,
+        output: str | os.PathLike[str] | None = None,
+        root: str | os.PathLike[str] | None = None,
+        keep: bool = False,
+        example: Callable[[], bytes] | None = None,
+    ) -> None:
+        self._given_output = output
+        self._given_root = root
+        self._keep = keep or root is not None
+        self._example = example
+        self._root: pathlib.Path | None = None
+        self._made: dict[str, pathlib.Path] = {}
+
+    @property
+    def root(self) -> pathlib.Path:
+        """The folder that holds the others."""
+        if self._root is None:
+            if self._given_root is None:
+                made = tempfile.mkdtemp(prefix="comfystub-")
+            else:
+                os.makedirs(self._given_root, exist_ok=True)
+                made = os.fspath(self._given_root)
+            # Links are followed once here, so that a path can be held against the root later on.
+            self._root = pathlib.Path(os.path.realpath(made))
+        return self._root
+
+    def folder(self, kind: str) -> pathlib.Path:
+        """One of the folders by its type, ``"output"``, ``"input"``, ``"temp"`` or ``"user"``."""
+        path = self._made.get(kind)
+        if path is None:
+            given = self._given_output if kind == "output" else None
+            path = self.root / kind if given is None else pathlib.Path(os.path.realpath(given))
+            path.mkdir(parents=True, exist_ok=True)
+            self._made[kind] = path
+            if kind == "input" and self._example:
+                (path / "example.png").write_bytes(self._example())
+        return path
+
+    def input_files(self) -> list[str]:
+        """The names of the files that lie in the input folder itself, sorted."""
+        with os.scandir(self.folder("input")) as entries:
+            return sorted(entry.name for entry in entries if entry.is_file())
+
+    def locate(self, name: str, default: str = "input") -> pathlib.Path | None:
+        """The path an annotated file name stands for, ``None`` when that is outside its folder.
+
+        ``name`` may hold a subfolder and end in `` [output]``, `` [input]`` or `` [temp]``, which
+        says the folder in place of ``default``.
+        """
+        name, kind = split_annotation(name)
+        return inside(self.folder(kind or default), name)
+
+    def remove(self) -> None:
+        """Take the temporary folder away, unless it was given or is to be kept."""
+        if self._root is not None and not self._keep:
+            shutil.rmtree(self._root, ignore_errors=True)
+        self._root = None
+        self._made.clear()
+
+
+def split_annotation(name: str) -> tuple[str, str | None]:
+    """``"a.png [temp]"`` -> ``("a.png", "temp")``; without an annotation the type is ``None``."""
+    for kind in TYPES:
+        if name.endswith(f" [{kind}]"):
+            return name[: -len(kind) - 3], kind
+    return name, None
+
+
+def inside(folder: pathlib.Path, name: str) -> pathlib.Path | None:
+    """``folder / name`` when that lies in ``folder``, links followed; else ``None``."""
+    try:
+        path = os.path.realpath(os.path.join(folder, name))
+    except ValueError:  # a NUL in the name: such a file cannot be anywhere
+        return None
+    root = os.fspath(folder)
+    if path != root and not path.startswith(root + os.sep):
+        return None
+    return pathlib.Path(path)
+
+
+class SavePlace:
+    """Where an output node's next files go: a folder, and names that count on.
+
+    Raised by the constructor: ``Exception`` with ComfyUI's words when ``prefix`` leaves ``folder``.
+    """
+
+    def __init__(self, folder: pathlib.Path, prefix: str, size: tuple[int, int], now: float) -> None:
+        prefix = fill_tokens(prefix, size, now)
+        self.subfolder, self.stem = os.path.split(os.path.normpath(prefix))
+        place = inside(folder, self.subfolder) if self.subfolder else folder
+        if place is None:
+            raise Exception(  # the type that a client is shown
+                "**** ERROR: Saving image outside the output folder is not allowed.\n"
+                f" full_output_folder: {os.path.abspath(os.path.join(folder, self.subfolder))}\n"
+                f"         output_dir: {folder}"
+            )
+        if self.subfolder:
+            place.mkdir(parents=True, exist_ok=True)
+        self.folder = place
+        # The server looks for the prefix as it was written, so one that ends in a slash finds nothing.
+        self.counter = highest_number(place, os.path.basename(prefix)) + 1
+
+    def next_name(self, ending: str, batch_number: int = 0) -> str:
+        """The next file name, ``stem_00001_.png``; ``%batch_num%`` becomes ``batch_number``."""
+        stem = self.stem.replace("%batch_num%", str(batch_number))
+        name = f"{stem}_{self.counter:05}_{ending}"
+        self.counter += 1
+        return name
+
+
+def highest_number(folder: pathlib.Path, stem: str) -> int:
+    """The highest NUMBER among the entries ``stem_NUMBER_…`` of a folder, 0 without one."""
+    start = os.path.normcase(stem + "_")
+    highest = 0
+    if stem:
+        for name in os.listdir(folder):
+            if os.path.normcase(name).startswith(start):
+                number = name[len(start) :].split("_", 1)[0]
+                if number.isdecimal():
+                    highest = max(highest, int(number))
+    return highest
+
+
+def fill_tokens(prefix: str, size: tuple[int, int], now: float) -> str:
+    """A file name prefix with ``%width%``, ``%height%`` and the parts of the local time filled in."""
+    if "%" not in prefix:
+        return prefix
+    local = time.localtime(now)
+    tokens: Mapping[str, str] = {
+        "%width%": str(size[0]),
+        "%height%": str(size[1]),
+        "%year%": str(local.tm_year),
+        "%month%": f"{local.tm_mon:02}",
+        "%day%": f"{local.tm_mday:02}",
+        "%hour%": f"{local.tm_hour:02}",
+        "%minute%": f"{local.tm_min:02}",
+        "%second%": f"{local.tm_sec:02}",
+    }
+    for token, value in tokens.items():
+        prefix = prefix.replace(token, value)
+    return prefix

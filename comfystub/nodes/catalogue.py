@@ -1,0 +1,79 @@
+"""The node classes a server knows: the built-in 887, or those of a saved ``/object_info``."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from comfystub.nodes.schema import NodeClass
+
+DATA = pathlib.Path(__file__).parent / "data"
+
+
+@functools.cache
+def _index() -> dict[str, list[int]]:
+    """Class name to byte offset and length in ``nodes.jsonl``."""
+    index: dict[str, list[int]] = json.loads((DATA / "index.json").read_bytes())
+    return index
+
+
+@functools.cache
+def builtin(name: str) -> NodeClass | None:
+    """A class of ComfyUI 0.33, read on first use; ``None`` when it has no such class."""
+    place = _index().get(name)
+    if place is None:
+        return None
+    with open(DATA / "nodes.jsonl", "rb") as file:
+        file.seek(place[0])
+        return NodeClass(name, json.loads(file.read(place[1])))
+
+
+@functools.cache
+def model_folders() -> Mapping[str, list[str]]:
+    """The server's model folders and the file endings of each, in the server's order."""
+    folders: dict[str, list[str]] = json.loads((DATA / "model_folders.json").read_bytes())
+    return folders
+
+
+class Catalogue:
+    """The node classes of one server.
+
+    ``object_info`` is what ``GET /object_info`` of another server answered, as a dict or the path of
+    a file that holds it; its classes then stand in place of the built-in ones.  The file lists in it
+    are that server's own.
+    """
+
+    def __init__(self, object_info: Mapping[str, Any] | str | os.PathLike[str] | None = None) -> None:
+        self._own: dict[str, NodeClass] | None = None
+        if object_info is not None:
+            if not isinstance(object_info, Mapping):
+                object_info = json.loads(pathlib.Path(object_info).read_bytes())
+            if not isinstance(object_info, Mapping):
+                raise TypeError("object_info= takes the answer of GET /object_info: a dict of node classes")
+            self._own = {
+                name: NodeClass(name, _with_facts(name, entry)) for name, entry in object_info.items()
+            }
+
+    @property
+    def is_builtin(self) -> bool:
+        """Whether these are the classes of the built-in catalogue."""
+        return self._own is None
+
+    def get(self, name: Any) -> NodeClass | None:
+        """The class of that name, ``None`` if this server has none."""
+        if not isinstance(name, str):
+            return None
+        return builtin(name) if self._own is None else self._own.get(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_index() if self._own is None else self._own)
+
+
+def _with_facts(name: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An ``/object_info`` entry with what it does not show: how ComfyUI's own classes validate."""
+    known = builtin(name)
+    return {**entry, "facts": known.facts} if known else entry

@@ -1,0 +1,115 @@
+"""Output nodes: the files they write and what they show."""
+
+from __future__ import annotations
+
+import json
+import string
+from collections.abc import Callable
+from typing import Any
+
+from comfystub.media.files import SavePlace
+from comfystub.media.pictures import Picture, animated_png, animated_webp
+from comfystub.nodes.invocation import Invocation, Progress, Reports, Result
+from comfystub.nodes.values import Images, first
+
+Texts = list[tuple[str, str]]
+
+
+def texts(run: Invocation) -> Texts:
+    """The text chunks of a saved picture: the prompt, and each key of ``extra_pnginfo``."""
+    info = run.extra_data.get("extra_pnginfo")
+    pairs = [("prompt", json.dumps(run.prompt))]
+    return pairs + [(key, json.dumps(value)) for key, value in (info or {}).items()]
+
+
+def save_image(run: Invocation) -> Result:
+    return save(run, "output", run.value("filename_prefix", "ComfyUI"))
+
+
+def preview_image(run: Invocation) -> Result:
+    return save(run, "temp", temp_prefix(run))
+
+
+def save(run: Invocation, kind: str, prefix: str) -> Result:
+    """Write every picture that came in to a folder, as PNG files that carry the prompt."""
+    images = run.images("images")
+    place = SavePlace(run.server.folders.folder(kind), prefix, images[0].size, run.server.now())
+    chunks = texts(run)
+    entries = []
+    for number, picture in enumerate(images):
+        name = place.next_name(".png", number)
+        (place.folder / name).write_bytes(picture.png(chunks))
+        entries.append(_entry(name, place.subfolder, kind))
+    return Result((images,), {"images": entries})
+
+
+def _entry(name: str, subfolder: str, kind: str) -> dict[str, str]:
+    return {"filename": name, "subfolder": subfolder, "type": kind}
+
+
+def temp_prefix(run: Invocation) -> str:
+    """ComfyUI's prefix of preview files, with the five random letters that belong to this node."""
+    names, key = run.server.temp_names, (run.node_id, run.node_class.name)
+    if key not in names:
+        names[key] = "".join(run.server.random.choices(string.ascii_lowercase, k=5))
+    return f"ComfyUI_temp_{names[key]}"
+
+
+def save_animated_webp(run: Invocation) -> Result:
+    def encode(images: list[Picture], chunks: Texts) -> bytes:
+        return animated_webp(
+            images,
+            run.value("fps", 6.0),
+            bool(run.inputs.get("lossless", True)),
+            run.value("quality", 80),
+            {"fastest": 0, "slowest": 6}.get(run.value("method", "default"), 4),
+            chunks,
+        )
+
+    return _save_animation(run, ".webp", encode)
+
+
+def save_animated_png(run: Invocation) -> Result:
+    def encode(images: list[Picture], chunks: Texts) -> bytes:
+        return animated_png(images, run.value("fps", 6.0), run.value("compress_level", 4), chunks)
+
+    return _save_animation(run, ".png", encode)
+
+
+def _save_animation(run: Invocation, ending: str, encode: Callable[[list[Picture], Texts], bytes]) -> Result:
+    images = run.images("images")
+    prefix = run.value("filename_prefix", "ComfyUI")
+    place = SavePlace(run.server.folders.folder("output"), prefix, images[0].size, run.server.now())
+    name = place.next_name(ending)
+    (place.folder / name).write_bytes(encode(images, texts(run)))
+    return Result((images,), {"images": [_entry(name, place.subfolder, "output")], "animated": [True]})
+
+
+def send_images(run: Invocation) -> Reports:
+    """SaveImageWebsocket: each picture as a binary frame, none on disk and none in the history."""
+    images = run.images("images")
+    for number, picture in enumerate(images):
+        yield Progress(number, len(images), picture)
+    return Result()
+
+
+def preview_any(run: Invocation) -> Result:
+    source = run.inputs.get("source")
+    text = source if isinstance(source, str) else _shown(source)
+    return Result((text,), {"text": [text]})
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (bool, int, float)) or value is None:
+        return str(value)
+    try:
+        return json.dumps(value)
+    except TypeError:
+        return "source exists, but could not be serialized."
+
+
+def save_what_came(run: Invocation) -> Result:
+    """An output node that the stub knows nothing of: it saves the pictures it was given, if any."""
+    if first(Images, run.inputs.values()) is None:
+        return Result()
+    return save_image(run)

@@ -1,0 +1,149 @@
+"""A node class as a prompt meets it: its inputs, its outputs and the entry ``/object_info`` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
+AUTOGROW = "COMFY_AUTOGROW_V3"
+
+#: Flags that new-style entries always carry.
+FLAGS = ("deprecated", "experimental", "dev_only", "api_node")
+
+
+class Input(NamedTuple):
+    """One input of a node class.
+
+    ``type`` is a type name such as ``"INT"`` or, in old-style combos, what stands for the list of
+    options: the list itself, or ``{"$files": [...]}``.
+    """
+
+    name: str
+    type: Any
+    config: Mapping[str, Any]
+    required: bool
+
+    @property
+    def choices(self) -> Any:
+        """The options of a combo, as they stand in the catalogue; ``None`` for any other input."""
+        if isinstance(self.type, str):
+            return self.config.get("options") if self.type == "COMBO" else None
+        return self.type
+
+
+class NodeClass:
+    """A node class, made of its catalogue line or of an entry of somebody's ``/object_info``."""
+
+    __slots__ = ("_inputs", "dynamic", "entry", "facts", "name", "output", "output_node")
+
+    def __init__(self, name: str, entry: Mapping[str, Any]) -> None:
+        self.name = name
+        self.entry = entry
+        self.facts: Mapping[str, Any] = entry.get("facts", {})
+        # A tuple, as in the server: what a wrong slot raises is shown to the client.
+        self.output: tuple[Any, ...] = tuple(entry.get("output") or ())
+        self.output_node: bool = bool(entry.get("output_node"))
+        self._inputs = list(_section_inputs(entry.get("input", {})))
+        self.dynamic = any(
+            i.type in (DYNAMIC_COMBO, AUTOGROW) for i in self._inputs if isinstance(i.type, str)
+        )
+
+    @property
+    def hidden(self) -> Mapping[str, Any]:
+        """The hidden inputs: name to type, or to a list that begins with it."""
+        hidden: Mapping[str, Any] = self.entry.get("input", {}).get("hidden") or {}
+        return hidden
+
+    @property
+    def uses_unique_id(self) -> bool:
+        """Whether the node is told its own id, so that its result counts for that id alone."""
+        return any(kind == "UNIQUE_ID" or kind == ["UNIQUE_ID"] for kind in self.hidden.values())
+
+    @property
+    def has_intermediate_output(self) -> bool:
+        """Whether a cached node of this class shows its old output once more."""
+        return bool(self.entry.get("has_intermediate_output"))
+
+    def inputs(self, values: Mapping[str, Any]) -> list[Input]:
+        """The inputs a node of this class has with these values: dynamic ones are unfolded by them."""
+        if not self.dynamic:
+            return self._inputs
+        return [unfolded for declared in self._inputs for unfolded in unfold(declared, values)]
+
+    def info(self, options: Callable[[Any], list[str]]) -> dict[str, Any]:
+        """The entry as ``GET /object_info`` shows it.
+
+        ``options`` turns ``{"$files": [...]}`` into the names that are there now.
+        """
+        entry = self.entry
+        sections = _fill_files(entry.get("input", {}), options)
+        outputs = list(entry.get("output") or ())
+        info: dict[str, Any] = {
+            "input": sections,
+            "input_order": entry.get("input_order") or {s: list(inputs) for s, inputs in sections.items()},
+            "is_input_list": entry.get("is_input_list", False),
+            "output": outputs,
+            "output_is_list": entry.get("output_is_list", [False] * len(outputs)),
+            "output_name": entry.get("output_name", outputs),
+            "name": self.name,
+            "display_name": entry.get("display_name", self.name),
+            "description": entry.get("description", ""),
+            "python_module": entry.get("python_module", "nodes"),
+            "category": entry.get("category", ""),
+            "output_node": self.output_node,
+            "has_intermediate_output": self.has_intermediate_output,
+            "search_aliases": entry.get("search_aliases", []),
+        }
+        if entry.get("v3"):
+            info |= {flag: entry.get(flag, False) for flag in FLAGS}
+            info |= {
+                "output_tooltips": entry.get("output_tooltips", [None] * len(outputs)),
+                "output_matchtypes": entry.get("output_matchtypes"),
+                "price_badge": entry.get("price_badge"),
+                "essentials_category": entry.get("essentials_category"),
+            }
+        return info | {key: entry[key] for key in entry if key not in info and key not in ("facts", "v3")}
+
+
+def _section_inputs(sections: Mapping[str, Any], prefix: str = "") -> Iterator[Input]:
+    """The declared inputs of ``{"required": {...}, "optional": {...}}``, hidden ones left out."""
+    for section in ("required", "optional"):
+        for name, spec in (sections.get(section) or {}).items():
+            yield Input(prefix + name, spec[0], spec[1] if len(spec) > 1 else {}, section == "required")
+
+
+def unfold(declared: Input, values: Mapping[str, Any]) -> Iterator[Input]:
+    """An input and, where it is dynamic, the inputs that stand under it with these values."""
+    if declared.type == AUTOGROW:
+        yield from _grown(declared)
+        return
+    yield declared
+    if declared.type != DYNAMIC_COMBO:
+        return
+    chosen = values.get(declared.name)
+    for option in declared.config.get("options", ()):
+        if option["key"] == chosen:
+            for inner in _section_inputs(option.get("inputs", {}), declared.name + "."):
+                yield from unfold(inner, values)
+
+
+def _grown(declared: Input) -> Iterator[Input]:
+    """The inputs of an autogrow: the first ``min`` of them are wanted, the others may be left out."""
+    template = declared.config["template"]
+    names = template.get("names") or [f"{template['prefix']}{i}" for i in range(template["max"])]
+    wanted = template.get("min", 0) if declared.required else 0
+    for model in _section_inputs(template["input"]):
+        for i, name in enumerate(names):
+            yield model._replace(name=f"{declared.name}.{name}", required=model.required and i < wanted)
+
+
+def _fill_files(value: Any, options: Callable[[Any], list[str]]) -> Any:
+    """A copy of a piece of an entry with its lists of files written out."""
+    if isinstance(value, Mapping):
+        if "$files" in value:
+            return options(value)
+        return {key: _fill_files(inner, options) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_fill_files(inner, options) for inner in value]
+    return value

@@ -1,0 +1,94 @@
+"""The pytest plugin: the fixture ``comfy_stub``, its marker and its ini options."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from comfystub.stub import Stub
+
+MARKER = "comfy_stub"
+
+
+class Option(NamedTuple):
+    """An ini option ``comfystub_NAME`` that sets the argument NAME of ``patch()`` for every test."""
+
+    name: str
+    type: Any
+    help: str
+    read: Callable[[Any], Any]
+
+
+def _pace(value: str) -> str | int:
+    return int(value) if value.lstrip("-").isdigit() else value
+
+
+def _pairs(lines: list[str]) -> dict[str, str]:
+    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+
+
+OPTIONS = (
+    Option("base_url", "linelist", "base URLs that the stub answers at", list),
+    Option("pace", "string", "how jobs move: instant, manual or a number of looks", _pace),
+    Option("validate", "bool", "whether prompts are validated", bool),
+    Option("unknown_nodes", "string", "reject or accept node classes that are not known", str),
+    Option("unmatched", "string", "pass or error: calls to other hosts", str),
+    Option("object_info", "paths", "a saved /object_info of your own server", lambda paths: paths[0]),
+    Option("image", "paths", "the picture that sampling produces", lambda paths: paths[0]),
+    Option(
+        "env", "linelist", "environment variables, NAME=value; {url} and {output_dir} are filled in", _pairs
+    ),
+    Option("seed", "string", "makes prompt ids and random names repeatable", int),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    for option in OPTIONS:
+        parser.addini(f"comfystub_{option.name}", option.help, type=option.type, default=None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        "comfy_stub(**patch_arguments): run the test with a ComfyUI stub in force; takes the arguments of "
+        "comfystub.patch(), which add to those of the fixture comfy_stub. Of several markers the closest wins.",
+    )
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A test with the marker gets the fixture, whether it asks for it or not."""
+    names = getattr(item, "fixturenames", None)
+    if names is not None and MARKER not in names and item.get_closest_marker(MARKER):
+        names.insert(0, MARKER)
+
+
+@pytest.fixture
+def comfy_stub(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[Stub]:
+    """A ComfyUI server inside the test process, in force during the test: a ``comfystub.Stub``.
+
+    Calls to port 8188 of this machine are answered by it.  Files go below ``tmp_path``.  Set it up
+    with ``@pytest.mark.comfy_stub(pace=3, models=...)``, or for all tests with the ini options
+    ``comfystub_pace`` and so on; both take the arguments of ``comfystub.patch()``.
+    """
+    import comfystub
+
+    with comfystub.patch(**{"root": tmp_path / "comfyui", **arguments(request.node)}) as stub:
+        yield stub
+
+
+def arguments(item: pytest.Item) -> dict[str, Any]:
+    """The arguments of ``patch()`` for a test: the ini options, then its markers, the closest last."""
+    found: dict[str, Any] = {}
+    for option in OPTIONS:
+        value = item.config.getini(f"comfystub_{option.name}")
+        if value is not None and value != []:
+            found[option.name] = option.read(value)
+    for marker in reversed(list(item.iter_markers(MARKER))):
+        if marker.args:
+            raise pytest.UsageError(f"the marker {MARKER} takes arguments by name, as comfystub.patch() does")
+        found |= marker.kwargs
+    return found

@@ -1,0 +1,82 @@
+"""Requests and responses, as plain values."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+JSON = "application/json; charset=utf-8"
+TEXT = "text/plain; charset=utf-8"
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Request:
+    """One HTTP request.
+
+    ``path`` is still percent-encoded and without the query, ``headers`` are in lower case.
+    """
+
+    __slots__ = ("__dict__", "body", "headers", "method", "path", "query")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers: Mapping[str, str] = headers or {}
+        self.body = body
+
+    def __repr__(self) -> str:
+        query = f"?{self.query}" if self.query else ""
+        return f"<Request {self.method} {self.path}{query}>"
+
+    @functools.cached_property
+    def params(self) -> dict[str, str]:
+        """The query's parameters; of a name that stands twice, the first."""
+        params: dict[str, str] = {}
+        for name, value in parse_qsl(self.query, keep_blank_values=True):
+            params.setdefault(name, value)
+        return params
+
+    def json(self) -> Any:
+        """The body as JSON, whatever its content type says.  Raises ``ValueError`` when it is none."""
+        return json.loads(self.body)
+
+
+class Response(NamedTuple):
+    """One HTTP response; its ``Content-Length`` is the server's affair."""
+
+    status: int
+    headers: Headers = ()
+    body: bytes = b""
+
+
+def json_response(data: Any, status: int = 200) -> Response:
+    return Response(status, (("Content-Type", JSON),), json.dumps(data).encode())
+
+
+def text_response(text: str, status: int = 200, headers: Headers = ()) -> Response:
+    return Response(status, (("Content-Type", TEXT), *headers), text.encode())
+
+
+EMPTY = Response(200)
+BAD_REQUEST = Response(400)
+FORBIDDEN = Response(403)
+NOT_FOUND = Response(404)
+NO_CONTENT = Response(204)
+
+
+def failure() -> Response:
+    """The answer when a handler raises."""
+    body = "500 Internal Server Error\n\nServer got itself in trouble"
+    return text_response(body, 500, (("Connection", "close"),))

@@ -1,0 +1,172 @@
+"""Submitting prompts, and the queue and the history they go through."""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from comfystub.engine import errors
+from comfystub.server.http import EMPTY, Request, Response, json_response
+
+if TYPE_CHECKING:
+    from comfystub.server.server import Server
+
+log = logging.getLogger("comfystub")
+
+CANONICAL_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+#: Keys of ``extra_data`` that neither queue nor history may show.
+SENSITIVE = ("auth_token_comfy_org", "api_key_comfy_org")
+
+
+class UnknownNodeWarning(UserWarning):
+    """A prompt was rejected for a node class that the built-in catalogue lacks."""
+
+
+def get_prompt(server: Server, request: Request) -> Response:
+    server.engine.look()
+    return json_response({"exec_info": {"queue_remaining": len(server.engine.queue)}})
+
+
+def post_prompt(server: Server, request: Request) -> Response:
+    body = request.json()
+    number = _number(server, body)
+    if "prompt" not in body:
+        return _rejected(errors.error("no_prompt", "No prompt provided"))
+    prompt_id = body.get("prompt_id")
+    if prompt_id is None:
+        prompt_id = server.engine.new_id()
+    elif not isinstance(prompt_id, str) or not CANONICAL_UUID.fullmatch(prompt_id):
+        details = (
+            "prompt_id must be a UUID string in canonical lowercase hyphenated form; "
+            "omit it to let the server generate one"
+        )
+        return _rejected(errors.error("invalid_prompt_id", details))
+    prompt = body["prompt"]
+    verdict = server.engine.judge(prompt, body.get("partial_execution_targets"))
+    extra_data, sensitive = _extra_data(server, request, body)
+    if verdict.error is not None:
+        _advise(server, verdict.error)
+        return _rejected(verdict.error, verdict.node_errors)
+    job = server.engine.submit(
+        prompt,
+        number=number,
+        prompt_id=prompt_id,
+        outputs=verdict.outputs,
+        extra_data=extra_data,
+        sensitive=sensitive,
+    )
+    return json_response({"prompt_id": job.id, "number": number, "node_errors": verdict.node_errors})
+
+
+def _number(server: Server, body: Any) -> float:
+    """A prompt's place in the queue; the counter is left alone by a prompt that brings its own."""
+    if not isinstance(body, dict):
+        return 0
+    if "number" in body:
+        return float(body["number"])
+    number = server.engine.next_number()
+    return -number if body.get("front") else number
+
+
+def _extra_data(
+    server: Server, request: Request, body: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a prompt carries besides the graph, its keys of paid services apart."""
+    extra_data = body.get("extra_data", {})
+    if "client_id" in body:
+        extra_data["client_id"] = body["client_id"]
+    sensitive = {key: extra_data.pop(key) for key in SENSITIVE if key in extra_data}
+    source = request.headers.get("comfy-usage-source")
+    if source is not None:
+        extra_data.setdefault("comfy_usage_source", source)
+    extra_data["create_time"] = server.engine.create_time()
+    return extra_data, sensitive
+
+
+def _rejected(problem: errors.Error, node_errors: dict[str, Any] | None = None) -> Response:
+    return json_response(errors.rejection(problem, node_errors), 400)
+
+
+def _advise(server: Server, problem: errors.Error) -> None:
+    """Tell the test's author what to do about a class that only their own server has."""
+    class_type = problem["extra_info"].get("class_type")
+    if (
+        problem["type"] != "missing_node_type"
+        or not class_type
+        or not server.engine.known.catalogue.is_builtin
+    ):
+        return
+    advice = (
+        f"comfystub rejected a prompt as ComfyUI 0.33 would: it has no node class {class_type!r}. If your server "
+        "has it, pass patch(object_info=...) what GET /object_info answers there, or patch(unknown_nodes='accept')."
+    )
+    try:
+        warnings.warn(advice, UnknownNodeWarning, stacklevel=2)
+    except UnknownNodeWarning:
+        # A filter that makes errors of warnings must not change what the client is answered.
+        log.warning(advice)
+
+
+def get_queue(server: Server, request: Request) -> Response:
+    server.engine.look()
+    queue = server.engine.queue
+    running = [queue.running] if queue.running else []
+    return json_response(
+        {
+            "queue_running": [job.queue_item() for job in running],
+            "queue_pending": [job.queue_item() for job in queue.pending],
+        }
+    )
+
+
+def post_queue(server: Server, request: Request) -> Response:
+    body = request.json()
+    if body.get("clear"):
+        server.engine.clear()
+    if "delete" in body:
+        for prompt_id in body["delete"]:
+            server.engine.delete(prompt_id)
+    return EMPTY
+
+
+def post_interrupt(server: Server, request: Request) -> Response:
+    try:
+        body = request.json()
+    except ValueError:
+        body = {}
+    server.engine.interrupt(body.get("prompt_id") or None)
+    return EMPTY
+
+
+def post_free(server: Server, request: Request) -> Response:
+    body = request.json()
+    server.engine.free(memory=bool(body.get("free_memory", False)))
+    return EMPTY
+
+
+def get_history(server: Server, request: Request) -> Response:
+    server.engine.look()
+    params = request.params
+    max_items = int(params["max_items"]) if "max_items" in params else None
+    offset = int(params["offset"]) if "offset" in params else -1
+    page = server.engine.history.page(max_items, offset)
+    return json_response({job.id: job.history_entry() for job in page})
+
+
+def get_history_entry(server: Server, request: Request, prompt_id: str) -> Response:
+    server.engine.look(prompt_id)
+    job = server.engine.history.get(prompt_id)
+    return json_response({prompt_id: job.history_entry()} if job else {})
+
+
+def post_history(server: Server, request: Request) -> Response:
+    body = request.json()
+    if body.get("clear"):
+        server.engine.history.clear()
+    if "delete" in body:
+        for prompt_id in body["delete"]:
+            server.engine.history.delete(prompt_id)
+    return EMPTY

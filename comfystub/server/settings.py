@@ -1,0 +1,40 @@
+"""``/settings`` and ``/users``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from comfystub.server.http import EMPTY, Request, Response, json_response
+
+if TYPE_CHECKING:
+    from comfystub.server.server import Server
+
+
+def get_settings(server: Server, request: Request) -> Response:
+    return json_response(server.settings)
+
+
+def post_settings(server: Server, request: Request) -> Response:
+    server.settings |= dict(request.json().items())
+    return EMPTY
+
+
+def get_setting(server: Server, request: Request, setting: str) -> Response:
+    return json_response(server.settings.get(setting))
+
+
+def post_setting(server: Server, request: Request, setting: str) -> Response:
+    server.settings[setting] = request.json()
+    return EMPTY
+
+
+def get_users(server: Server, request: Request) -> Response:
+    return json_response({"storage": "server", "migrated": True})
+
+
+def post_users(server: Server, request: Request) -> Response:
+    username = str(request.json().get("username") or "").strip()
+    if not username:
+        return json_response({"error": "username not provided"}, 400)
+    # The server keeps one user, called default, unless it was started for several.
+    return json_response({"error": "Duplicate username."}, 400)

@@ -1,0 +1,108 @@
+"""What the server says of itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from comfystub.server.http import Request, Response, json_response, text_response
+
+if TYPE_CHECKING:
+    from comfystub.server.server import Server
+
+VERSION = "0.33.0"
+MAX_BODY = 104_857_600
+GIBIBYTE = 1 << 30
+
+FEATURES: dict[str, Any] = {
+    "supports_preview_metadata": True,
+    "supports_model_type_tags": True,
+    "max_upload_size": MAX_BODY,
+    "extension": {"manager": {"supports_v4": True}},
+    "node_replacements": True,
+    "assets": False,
+}
+
+SYSTEM_STATS: dict[str, Any] = {
+    "system": {
+        "os": "linux",
+        "ram_total": 32 * GIBIBYTE,
+        "ram_free": 24 * GIBIBYTE,
+        "comfyui_version": VERSION,
+        "required_frontend_version": "1.45.0",
+        "installed_templates_version": "0.9.0",
+        "required_templates_version": "0.9.0",
+        "comfy_package_versions": [
+            {"name": "comfyui-frontend-package", "installed": "1.45.0", "required": "1.45.0"}
+        ],
+        "python_version": "3.12.0 (comfystub)",
+        "pytorch_version": "2.9.0+cpu",
+        "embedded_python": False,
+        "deploy_environment": "local",
+        "argv": ["main.py"],
+    },
+    "devices": [
+        {
+            "name": "cpu",
+            "type": "cpu",
+            "index": None,
+            "vram_total": 32 * GIBIBYTE,
+            "vram_free": 24 * GIBIBYTE,
+            "torch_vram_total": 32 * GIBIBYTE,
+            "torch_vram_free": 24 * GIBIBYTE,
+        }
+    ],
+}
+
+INDEX = "<!DOCTYPE html>\n<html><head><title>ComfyUI</title></head><body>comfystub</body></html>\n"
+NOT_STORED = (
+    ("Cache-Control", "no-store, must-revalidate"),
+    ("Pragma", "no-cache"),
+    ("Expires", "0"),
+)
+
+
+def get_index(server: Server, request: Request) -> Response:
+    return Response(200, (("Content-Type", "text/html"), *NOT_STORED), INDEX.encode())
+
+
+def get_features(server: Server, request: Request) -> Response:
+    return json_response(FEATURES)
+
+
+def get_system_stats(server: Server, request: Request) -> Response:
+    return json_response(SYSTEM_STATS)
+
+
+def get_extensions(server: Server, request: Request) -> Response:
+    return json_response([])
+
+
+def get_logs(server: Server, request: Request) -> Response:
+    return json_response("")
+
+
+def get_raw_logs(server: Server, request: Request) -> Response:
+    return json_response({"entries": [], "size": {"cols": 80, "rows": 24}})
+
+
+def get_folder_paths(server: Server, request: Request) -> Response:
+    folders = server.engine.known.inventory.folders()
+    return json_response({folder: [f"/ComfyUI/models/{folder}"] for folder in folders})
+
+
+def get_internal_files(server: Server, request: Request, kind: str) -> Response:
+    if kind not in ("output", "input", "temp"):
+        return json_response({"error": "Invalid directory type"}, 400)
+    names = sorted(path.name for path in server.folders.folder(kind).iterdir() if path.is_file())
+    return json_response([f"{name} [{kind}]" for name in names])
+
+
+def no_assets(server: Server, request: Request, **_: str) -> Response:
+    message = "Assets are disabled on this server."
+    return json_response({"error": {"code": "SERVICE_DISABLED", "message": message, "details": {}}}, 503)
+
+
+def get_socket(server: Server, request: Request) -> Response:
+    """``/ws`` asked for without a WebSocket handshake."""
+    asked = request.headers.get("upgrade")
+    return text_response(f'No WebSocket UPGRADE hdr: {asked}\n Can "Upgrade" only to "WebSocket".', 400)

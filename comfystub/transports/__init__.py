@@ -1,0 +1,1 @@
+"""Where calls are caught: the only place that knows client libraries."""

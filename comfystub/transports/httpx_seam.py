@@ -1,0 +1,88 @@
+"""httpx: the class methods through which every client's calls leave, and ready-made transports."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from comfystub.server.http import Request, Response
+from comfystub.transports.registry import Place, Refused, Responder, Seam, port_of, registry
+
+if TYPE_CHECKING:
+    import httpx
+
+
+def _find(request: httpx.Request) -> Place | None:
+    url = request.url
+    try:
+        return registry.find(url.host, port_of(url.scheme, url.port), _path(url))
+    except Refused as refused:
+        import httpx
+
+        raise httpx.ConnectError(str(refused), request=request) from None
+
+
+def ask(responder: Responder, request: httpx.Request, prefix: str, body: bytes) -> httpx.Response:
+    """Put a request, whose body was read, to a server that lies below ``prefix``."""
+    url = request.url
+    path = _path(url).removeprefix(prefix) or "/"
+    query = url.query.decode("ascii")
+    return to_httpx(responder.respond(Request(request.method, path, query, _headers(request), body)))
+
+
+def _path(url: httpx.URL) -> str:
+    return url.raw_path.partition(b"?")[0].decode("ascii")
+
+
+def _headers(request: httpx.Request) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw}
+
+
+def to_httpx(response: Response) -> httpx.Response:
+    """A response as a transport gives it: its body is still to be read."""
+    import httpx
+
+    headers = [(name.encode("latin-1"), value.encode("utf-8")) for name, value in response.headers]
+    stream = httpx.ByteStream(response.body)
+    return httpx.Response(
+        response.status, headers=headers, stream=stream, extensions={"http_version": b"HTTP/1.1"}
+    )
+
+
+def _make_sync(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def handle_request(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+        place = _find(request)
+        if place is None:
+            response: httpx.Response = original(self, request)
+            return response
+        return ask(place.responder, request, place.prefix, request.read())
+
+    return handle_request
+
+
+def _make_async(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def handle_async_request(self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+        place = _find(request)
+        if place is None:
+            response: httpx.Response = await original(self, request)
+            return response
+        return ask(place.responder, request, place.prefix, await request.aread())
+
+    return handle_async_request
+
+
+registry.add_seam(Seam("httpx", "HTTPTransport", "handle_request", _make_sync))
+registry.add_seam(Seam("httpx", "AsyncHTTPTransport", "handle_async_request", _make_async))
+
+
+def transport(responder: Responder, prefix: str) -> httpx.MockTransport:
+    """A transport that answers every call from one server, whatever the host.
+
+    It serves sync and async clients.  ``prefix`` is the path the server lies below.
+    """
+    import httpx
+
+    return httpx.MockTransport(lambda request: ask(responder, request, prefix, request.content))

@@ -1,0 +1,248 @@
+"""Who answers for which address, and the seams that are open as long as anybody does."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from types import ModuleType
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+from comfystub.server.http import Request, Response
+
+#: The addresses of a ComfyUI that was started without options.
+DEFAULT_URLS = tuple(f"http://{host}:8188" for host in ("127.0.0.1", "localhost", "0.0.0.0", "[::1]"))
+DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+#: On a hook of ours: the attribute it stands in place of.
+ORIGINAL = "__comfystub_original__"
+
+
+class Responder(Protocol):
+    """A server without I/O."""
+
+    def respond(self, request: Request) -> Response: ...
+
+
+class Origin(NamedTuple):
+    """An address that a server answers at: its host, its port, and the path it lies below."""
+
+    host: str
+    port: int
+    prefix: str
+
+
+def origin_of(url: str) -> Origin:
+    """The origin a base URL means.  Raises ``ValueError`` when it is no http(s) or ws(s) URL."""
+    parts = urlsplit(url)
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        raise ValueError(f"a base URL looks like http://127.0.0.1:8188, not {url!r}")
+    return Origin(parts.hostname, port_of(parts.scheme, parts.port), parts.path.rstrip("/"))
+
+
+class Active(NamedTuple):
+    """A stub that is in force; ``holder`` is whoever opened it."""
+
+    holder: Any
+    origins: Sequence[Origin]
+    responder: Responder
+    refuses_others: bool
+
+
+class Refused(Exception):
+    """A call to a host that no stub answers for, while other hosts are refused."""
+
+
+class Place(NamedTuple):
+    """Where a call goes: to which server, and below which path that one lies."""
+
+    responder: Responder
+    prefix: str
+
+
+class _Nobody:
+    """What lies beside a server that lies below a path."""
+
+    def respond(self, request: Request) -> Response:
+        return Response(404, (("Content-Length", "0"),))
+
+
+NOBODY = Place(_Nobody(), "")
+
+
+def port_of(scheme: str, port: int | None) -> int:
+    """The port of a URL that may leave it out."""
+    return port if port is not None else DEFAULT_PORTS.get(scheme, 0)
+
+
+class Seam:
+    """An attribute of a library's class, with a hook in its place while a stub is active.
+
+    ``make`` builds the hook from the attribute it is to stand in for.  Somebody else may have
+    patched the attribute before, and may put things back in any order: a hook that is found in a
+    place where it should not be any more is recognised and replaced by what it stands for.
+    """
+
+    def __init__(self, module: str, owner: str, attribute: str, make: Callable[[Any], Any]) -> None:
+        self.module = module
+        self._owner = owner
+        self._attribute = attribute
+        self._make = make
+
+    def open(self) -> None:
+        """Put the hook in place, if the library has been imported."""
+        owner = self._find_owner()
+        if owner is not None:
+            current = owner.__dict__[self._attribute]
+            if not hasattr(current, ORIGINAL):
+                hook = self._make(current)
+                setattr(hook, ORIGINAL, current)
+                setattr(owner, self._attribute, hook)
+
+    def close(self) -> None:
+        """Put the attribute back, unless it is somebody else's by now."""
+        owner = self._find_owner()
+        if owner is not None:
+            current = owner.__dict__[self._attribute]
+            if hasattr(current, ORIGINAL):
+                setattr(owner, self._attribute, getattr(current, ORIGINAL))
+
+    def _find_owner(self) -> type | None:
+        module = sys.modules.get(self.module)
+        return getattr(module, self._owner, None)
+
+
+class Registry:
+    """The stubs in force, innermost last."""
+
+    def __init__(self) -> None:
+        self._active: list[Active] = []
+        self._by_address: dict[tuple[str, int], list[Place]] = {}
+        self._refuses_others = False
+        self._seams: list[Seam] = []
+        self._watcher = _ImportWatcher(self._imported)
+        self._lock = threading.RLock()
+
+    def add_seam(self, seam: Seam) -> None:
+        """Make a seam known; it is opened with the first stub."""
+        self._seams.append(seam)
+
+    def enter(self, active: Active) -> None:
+        """Put a stub in force."""
+        with self._lock:
+            self._active.append(active)
+            self._rebuild()
+            if self._watcher not in sys.meta_path:
+                sys.meta_path.insert(0, self._watcher)
+            for seam in self._seams:
+                seam.open()
+
+    def leave(self, active: Active) -> None:
+        """Take a stub out of force; with the last one, every seam is closed."""
+        with self._lock:
+            self._active = [one for one in self._active if one is not active]
+            self._rebuild()
+            if not self._active:
+                self._close()
+
+    def innermost(self) -> Any:
+        """The holder of the innermost stub, ``None`` without one."""
+        return self._active[-1].holder if self._active else None
+
+    def find(self, host: str, port: int, path: str) -> Place | None:
+        """Who answers a call; ``None`` when it goes its own way.
+
+        Raises :class:`Refused` when it may not.
+        """
+        places = self._by_address.get((host, port))
+        if places is not None:
+            return next((place for place in places if _lies_below(path, place.prefix)), NOBODY)
+        if self._refuses_others:
+            raise Refused(
+                f"no stub answers for {host}:{port}, and patch(unmatched='error') refuses other hosts"
+            )
+        if not self._active:
+            # A hook that somebody put back after the last stub had gone.
+            self._close()
+        return None
+
+    def _rebuild(self) -> None:
+        by_address: dict[tuple[str, int], list[Place]] = {}
+        for active in reversed(self._active):
+            for host, port, prefix in active.origins:
+                by_address.setdefault((host, port), []).append(Place(active.responder, prefix))
+        self._by_address = by_address
+        self._refuses_others = any(active.refuses_others for active in self._active)
+
+    def _imported(self, module: str) -> None:
+        with self._lock:
+            for seam in self._seams if self._active else ():
+                if seam.module == module:
+                    seam.open()
+
+    def _close(self) -> None:
+        with self._lock:
+            if self._watcher in sys.meta_path:
+                sys.meta_path.remove(self._watcher)
+            for seam in self._seams:
+                seam.close()
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """The modules whose import opens a seam."""
+        return frozenset(seam.module for seam in self._seams)
+
+
+def _lies_below(path: str, prefix: str) -> bool:
+    return not prefix or path == prefix or path.startswith(prefix + "/")
+
+
+class _ImportWatcher(importlib.abc.MetaPathFinder):
+    """Notices when a library that has a seam is imported while a stub is active."""
+
+    def __init__(self, imported: Callable[[str], None]) -> None:
+        self._imported = imported
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname not in registry.watched:
+            return None
+        for finder in self._others():
+            spec = finder.find_spec(fullname, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = _NotifyingLoader(spec.loader, self._imported)
+                return spec
+        return None
+
+    def _others(self) -> Iterator[Any]:
+        return (
+            finder for finder in list(sys.meta_path) if finder is not self and hasattr(finder, "find_spec")
+        )
+
+
+class _NotifyingLoader(importlib.abc.Loader):
+    """A loader that says when the module is complete, and leaves no trace on it."""
+
+    def __init__(self, loader: Any, imported: Callable[[str], None]) -> None:
+        self._loader = loader
+        self._imported = imported
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        module: ModuleType | None = self._loader.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        self._imported(module.__name__)
+
+
+#: The process has one set of seams, so it has one registry.
+registry = Registry()

@@ -1,0 +1,86 @@
+"""requests: the adapter method through which every session's calls leave."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from comfystub.server.http import Request, Response
+from comfystub.transports.registry import Refused, Responder, Seam, port_of, registry
+
+if TYPE_CHECKING:
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.response import HTTPResponse
+
+
+def _make(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def send(
+        self: HTTPAdapter, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        import requests
+
+        parts = urlsplit(str(request.url))
+        try:
+            place = registry.find(parts.hostname or "", port_of(parts.scheme, parts.port), parts.path or "/")
+        except Refused as refused:
+            raise requests.ConnectionError(str(refused), request=request) from None
+        if place is None:
+            response: requests.Response = original(self, request, *args, **kwargs)
+            return response
+        answer = ask(place.responder, request, place.prefix)
+        return self.build_response(request, to_urllib3(answer, str(request.method)))
+
+    return send
+
+
+def ask(responder: Responder, request: requests.PreparedRequest, prefix: str) -> Response:
+    """Put a prepared request to a server that lies below ``prefix``."""
+    parts = urlsplit(str(request.url))
+    headers = {name.lower(): _text(value) for name, value in request.headers.items()}
+    headers.setdefault("host", parts.netloc.rpartition("@")[-1])
+    path = parts.path.removeprefix(prefix) or "/"
+    return responder.respond(Request(str(request.method), path, parts.query, headers, body_of(request)))
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def body_of(request: requests.PreparedRequest) -> bytes:
+    """The whole body of a prepared request: a file or a generator is read to its end."""
+    body: Any = request.body
+    if body is None:
+        return b""
+    if hasattr(body, "read"):
+        body = body.read()
+    if isinstance(body, str):
+        return body.encode()
+    if isinstance(body, (bytes, bytearray, memoryview)):
+        return bytes(body)
+    parts: Iterable[bytes | str] = body
+    return b"".join(part.encode() if isinstance(part, str) else part for part in parts)
+
+
+def to_urllib3(response: Response, method: str) -> HTTPResponse:
+    """A response as urllib3 gives it: its body is still to be read."""
+    from urllib3.response import HTTPResponse
+
+    return HTTPResponse(
+        body=BytesIO(response.body),
+        headers=response.headers,
+        status=response.status,
+        version=11,
+        reason=HTTPStatus(response.status).phrase,
+        preload_content=False,
+        decode_content=False,
+        request_method=method,
+    )
+
+
+registry.add_seam(Seam("requests.adapters", "HTTPAdapter", "send", _make))
