@@ -7,7 +7,7 @@ import functools
 import inspect
 import os
 import unittest
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
@@ -97,12 +97,15 @@ class Patch:
 
         Raises ``TypeError`` for anything else.
         """
-        result: Any = decorated
+        function: Any = decorated
+        result: T
         if isinstance(decorated, type):
-            return _decorate_class(decorated, self)
+            result = _decorate_class(decorated, self)
+            return result
         for applies, wrap in WRAPPERS:
-            if applies(decorated):
-                return _finish(result, wrap(result, self))
+            if applies(function):
+                result = _finish(function, wrap(function, self))
+                return result
         raise TypeError(
             f"comfystub.patch() decorates functions and unittest.TestCase classes, not {decorated!r}; "
             "use it with `with`, or put it below @staticmethod and @classmethod"
@@ -222,7 +225,7 @@ def _wrap_coroutine(function: Callable[..., Any], patch: Patch) -> Callable[...,
 
 def _wrap_generator(function: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
     @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Iterator[Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         with patch.active() as stub:
             return (yield from function(*args, **_given(function, kwargs, stub)))
 
@@ -281,7 +284,7 @@ def _finish(function: Callable[..., Any], wrapper: Any) -> Any:
     return wrapper
 
 
-def _decorate_class(cls: Any, patch: Patch) -> Any:
+def _decorate_class(cls: type, patch: Patch) -> Any:
     """Give every test of a TestCase class a fresh stub, around all that its ``run`` does."""
     if not issubclass(cls, unittest.TestCase):
         raise TypeError(

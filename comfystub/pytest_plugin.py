@@ -54,8 +54,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "comfy_stub(**patch_arguments): run the test with a ComfyUI stub in force; takes the arguments of "
-        "comfystub.patch(), which add to those of the fixture comfy_stub. Of several markers the closest wins.",
+        "comfy_stub(**patch_arguments): run the test with a ComfyUI stub in force. The arguments are those "
+        "of comfystub.patch(); of several markers that give the same one, the closest wins.",
     )
 
 

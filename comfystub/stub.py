@@ -157,19 +157,13 @@ class Stub:
     def client(self, **options: Any) -> httpx.Client:
         """An ``httpx.Client`` that talks to this server alone, ``patch()`` or not.
 
-        ``options`` are the client's own; its ``base_url`` is the stub's unless they say otherwise.
+        Its ``base_url`` is the stub's; ``options`` are the client's other ones.
         """
-        import httpx
-
-        return httpx.Client(**{"base_url": self.url, "transport": self.httpx_transport(), **options})
+        return httpx_seam.client(self.httpx_transport(), base_url=self.url, **options)
 
     def async_client(self, **options: Any) -> httpx.AsyncClient:
         """An ``httpx.AsyncClient`` that talks to this server alone, as :meth:`client` does."""
-        import httpx
-
-        return httpx.AsyncClient(
-            **{"base_url": self.url, "transport": self.async_httpx_transport(), **options}
-        )
+        return httpx_seam.async_client(self.async_httpx_transport(), base_url=self.url, **options)
 
     def httpx_transport(self) -> httpx.MockTransport:
         """A transport for an ``httpx.Client``: this server answers, whatever the host."""

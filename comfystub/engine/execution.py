@@ -6,7 +6,6 @@ interrupt is seen between beats: when a node starts, and before each progress re
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Generator, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -129,8 +128,7 @@ class Execution:
         run = self._invocation(node_id)
         node_class = run.node_class if self._classes[node_id] else None
         done = behaviour_of(node_class)(run) if node_class else black_box(run)
-        result = (yield from self._reports(node_id, done)) if inspect.isgenerator(done) else done
-        assert isinstance(result, Result)
+        result = done if isinstance(done, Result) else (yield from self._reports(node_id, done))
         self._leave(node_id, result)
         yield
 
@@ -142,7 +140,8 @@ class Execution:
             try:
                 report = next(reports)
             except StopIteration as done:
-                return done.value
+                result: Result = done.value
+                return result
             if not isinstance(report, Progress):
                 self._emit("text", (node_id, report.text))
                 continue
@@ -261,7 +260,7 @@ class Execution:
 
     def _shown_inputs(self) -> dict[str, list[Any]]:
         """What the failing node was given, hidden inputs included, as far as JSON can say it."""
-        shown = {
+        shown: dict[str, list[Any]] = {
             name: [
                 value
                 if isinstance(value, (str, int, float, bool, type(None)))

@@ -36,7 +36,8 @@ class Output(NamedTuple):
         """The file as a Pillow image.  Raises what Pillow raises when it is none."""
         from PIL import Image
 
-        with Image.open(self.path) as image:
+        image: Image.Image = Image.open(self.path)
+        with image:
             image.load()
             return image
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, Union
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from comfystub.engine.engine import Engine
     from comfystub.engine.job import Job
 
 #: What ``pace=`` takes.
-PaceArgument = Union[str, int]
+PaceArgument = str | int
 
 
 class Pace(Protocol):

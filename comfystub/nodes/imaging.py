@@ -73,7 +73,7 @@ def scale(run: Invocation) -> Result:
 
 def scale_by(run: Invocation) -> Result:
     images, factor = run.images(), run.value("scale_by", 1.0)
-    return Result((resized(run, images, *(round(side * factor) for side in images[0].size)),))
+    return Result((resized(run, images, *_by(images[0].size, factor)),))
 
 
 def scale_to_pixels(run: Invocation) -> Result:

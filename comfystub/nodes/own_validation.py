@@ -8,11 +8,11 @@ is part of the answer a client sees.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 from comfystub.media.files import Folders
 
-Judgement = Union[bool, str]
+Judgement = bool | str
 
 
 class OwnValidation(NamedTuple):

@@ -125,7 +125,9 @@ def unfold(declared: Input, values: Mapping[str, Any]) -> Iterator[Input]:
     for option in declared.config.get("options", ()):
         if option["key"] == chosen:
             for inner in _section_inputs(option.get("inputs", {}), declared.name + "."):
-                yield from unfold(inner, values)
+                # The server does not miss a dynamic combo that stands inside another one.
+                optional = inner.type == DYNAMIC_COMBO
+                yield from unfold(inner._replace(required=False) if optional else inner, values)
 
 
 def _grown(declared: Input) -> Iterator[Input]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from comfystub.engine.events import MESSAGES
 from comfystub.engine.job import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, Job
 from comfystub.server.http import Request, Response, json_response
 from comfystub.server.prompts import CANONICAL_UUID
@@ -19,6 +20,8 @@ SORT_ORDERS = ("asc", "desc")
 #: UI output kinds that can be shown as a preview, and file endings that can when the kind is another.
 PREVIEWABLE_KINDS = frozenset({"images", "video", "audio", "3d", "text", "gifs"})
 TEXT_ENDINGS = (".txt", ".md", ".json", ".csv")
+#: The messages that do not end a prompt.
+BEFORE_THE_END = ("execution_start", "execution_cached")
 #: Characters of a text preview.
 TEXT_LIMIT = 1024
 
@@ -138,25 +141,10 @@ def _sort_value(row: Mapping[str, Any], sort_by: str) -> float:
 
 def _summary(job: Job) -> dict[str, Any]:
     """A job as the list shows it; what is not known is left out."""
-    messages = dict((kind, own) for kind, own in job.messages()) if job.ended else {}
-    ends = [
-        own["timestamp"]
-        for kind, own in messages.items()
-        if kind not in ("execution_start", "execution_cached")
-    ]
-    # What a file's entry is, then where it stands.
-    files = (
-        [
-            (kind, node_id, entry)
-            for node_id, ui in job.ui.items()
-            for kind, entries in ui.items()
-            if isinstance(entries, list)
-            for entry in entries
-        ]
-        if job.ended
-        else []
-    )
-    previewable = [one for one in files if _previewable(*one)]
+    messages = {kind: own for kind, own in job.marks if kind in MESSAGES} if job.ended else {}
+    ends = [own["timestamp"] for kind, own in messages.items() if kind not in BEFORE_THE_END]
+    shown = _shown(job) if job.ended else []
+    previewable = [one for one in shown if _previewable(*one)]
     row = {
         "id": job.id,
         "status": job.state,
@@ -165,12 +153,23 @@ def _summary(job: Job) -> dict[str, Any]:
         "execution_start_time": messages.get("execution_start", {}).get("timestamp"),
         "execution_end_time": ends[-1] if ends else None,
         "execution_error": messages.get("execution_error"),
-        "outputs_count": sum(isinstance(entry, dict) for _, _, entry in files),
+        "outputs_count": sum(isinstance(entry, dict) for _, _, entry in shown),
         "previewable_outputs_count": len(previewable),
         "preview_output": _preview(previewable),
         "workflow_id": _workflow_id(job.extra_data),
     }
     return {key: value for key, value in row.items() if value is not None}
+
+
+def _shown(job: Job) -> list[tuple[str, str, Any]]:
+    """What the output nodes showed, entry by entry: its kind, its node and the entry itself."""
+    return [
+        (kind, node_id, entry)
+        for node_id, ui in job.ui.items()
+        for kind, entries in ui.items()
+        if isinstance(entries, list)
+        for entry in entries
+    ]
 
 
 def _workflow_id(extra_data: Mapping[str, Any]) -> Any:

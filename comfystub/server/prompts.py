@@ -100,8 +100,9 @@ def _advise(server: Server, problem: errors.Error) -> None:
     ):
         return
     advice = (
-        f"comfystub rejected a prompt as ComfyUI 0.33 would: it has no node class {class_type!r}. If your server "
-        "has it, pass patch(object_info=...) what GET /object_info answers there, or patch(unknown_nodes='accept')."
+        f"comfystub rejected a prompt as ComfyUI 0.33 would: it has no node class {class_type!r}. If your "
+        "server has it, pass patch(object_info=...) what GET /object_info answers there, or pass "
+        "patch(unknown_nodes='accept')."
     )
     try:
         warnings.warn(advice, UnknownNodeWarning, stacklevel=2)

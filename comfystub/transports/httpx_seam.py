@@ -86,3 +86,17 @@ def transport(responder: Responder, prefix: str) -> httpx.MockTransport:
     import httpx
 
     return httpx.MockTransport(lambda request: ask(responder, request, prefix, request.content))
+
+
+def client(transport: httpx.MockTransport, **options: Any) -> httpx.Client:
+    """A client of a transport."""
+    import httpx
+
+    return httpx.Client(transport=transport, **options)
+
+
+def async_client(transport: httpx.MockTransport, **options: Any) -> httpx.AsyncClient:
+    """An async client of a transport."""
+    import httpx
+
+    return httpx.AsyncClient(transport=transport, **options)

@@ -212,7 +212,7 @@ class _ImportWatcher(importlib.abc.MetaPathFinder):
         if fullname not in registry.watched:
             return None
         for finder in self._others():
-            spec = finder.find_spec(fullname, path, target)
+            spec: importlib.machinery.ModuleSpec | None = finder.find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None:
                     spec.loader = _NotifyingLoader(spec.loader, self._imported)

@@ -69,11 +69,12 @@ def body_of(request: requests.PreparedRequest) -> bytes:
 
 def to_urllib3(response: Response, method: str) -> HTTPResponse:
     """A response as urllib3 gives it: its body is still to be read."""
+    from urllib3._collections import HTTPHeaderDict
     from urllib3.response import HTTPResponse
 
     return HTTPResponse(
         body=BytesIO(response.body),
-        headers=response.headers,
+        headers=HTTPHeaderDict(response.headers),
         status=response.status,
         version=11,
         reason=HTTPStatus(response.status).phrase,
