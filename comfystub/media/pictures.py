@@ -7,9 +7,7 @@ them.  So a text-to-image job runs, saves and is fetched without Pillow being im
 from __future__ import annotations
 
 import hashlib
-import itertools
 import math
-import struct
 from collections.abc import Sequence
 from functools import lru_cache
 from io import BytesIO
@@ -213,66 +211,51 @@ def preview_jpeg(picture: Picture, size: tuple[int, int]) -> bytes:
 
 
 def animated_webp(
-    pictures: Sequence[Picture],
-    fps: float = 6.0,
-    lossless: bool = True,
-    quality: int = 80,
-    method: int = 4,
-    texts: Texts = (),
+    pictures: Sequence[Picture], fps: float = 6.0, lossless: bool = True, quality: int = 80, method: int = 4
 ) -> bytes:
-    """Return an animated WebP that plays the pictures for ever; of one picture, an ordinary WebP.
+    """Return an animated WebP that plays the pictures; of one picture, an ordinary WebP.
 
-    Every picture stays a frame, also one that equals the picture before it.  The texts are EXIF tags as
-    ComfyUI 0.33 writes them: `prompt:…` is the camera's model (0x0110), and the others go into the tags
-    below it, from its make (0x010F) downwards.  EXIF knows ASCII only: other characters become `?`.
+    Equal pictures in a row become one frame that is shown longer, as Pillow writes them.
 
     Args:
         pictures: one or more of the same size.
         fps: frames per second, above 0; a frame is shown for a whole number of milliseconds.
         lossless: whether the pixels are kept exactly.
         quality: 0 to 100, of the picture, or of the search for a small file when lossless.
-        method: 0, quick, to 6, small; the choices of SaveAnimatedWEBP are 0 (`fastest`), 4 (`default`)
-            and 6 (`slowest`).
-        texts: keywords and texts.
+        method: 0, quick, to 6, small.
 
     Raises:
         ValueError: there is no picture, or the sizes differ.
     """
-    mode = _common_mode(pictures)
-    exif = _exif(texts)
-    images = [_in_mode(picture.pixels(), mode) for picture in pictures]
-    options = {"lossless": lossless, "quality": quality, "method": method}
-    if len(images) == 1:
-        return encode(images[0], "WEBP", exif=exif, **options)
-    frames = [encode(image, "WEBP", **options) for image in images]
-    return _webp_animation(frames, images[0].size, _duration(fps), mode == "RGBA", exif)
+    return _animated("WEBP", pictures, fps, lossless=lossless, quality=quality, method=method)
 
 
 def animated_png(
     pictures: Sequence[Picture], fps: float = 6.0, compress_level: int = 4, texts: Texts = ()
 ) -> bytes:
-    """Return an animated PNG that plays the pictures for ever; of one picture, an ordinary PNG.
+    """Return an animated PNG that plays the pictures; of one picture, an ordinary PNG.
 
-    Every picture stays a frame, also one that equals the picture before it.  The texts stand in private
-    `comf` chunks behind the picture data, as ComfyUI 0.33 writes them into animated files.
+    Equal pictures in a row become one frame that is shown longer, as Pillow writes them.
 
     Args:
         pictures: one or more of the same size.
         fps: frames per second, above 0; a frame is shown for a whole number of milliseconds.
-        compress_level: 0 to 9, for pictures that Pillow has to encode.
-        texts: keywords and texts, Latin-1 both.
+        compress_level: 0 to 9.
+        texts: keywords and texts, kept as text chunks.
 
     Raises:
-        ValueError: there is no picture, the sizes differ, or a text is not Latin-1.
+        ValueError: there is no picture, or the sizes differ.
     """
+    return png.with_texts(_animated("PNG", pictures, fps, compress_level=compress_level), texts)
+
+
+def _animated(format: str, pictures: Sequence[Picture], fps: float, **options: Any) -> bytes:
     mode = _common_mode(pictures)
-    frames = [
-        picture.png()
-        if isinstance(picture, _Tiled) and mode == "RGB"
-        else encode(_in_mode(picture.pixels(), mode), "PNG", compress_level=compress_level)
-        for picture in pictures
-    ]
-    return png.animation(frames, _duration(fps), texts)
+    images = [_in_mode(picture.pixels(), mode) for picture in pictures]
+    duration = max(1, int(1000 / fps))
+    return encode(
+        images[0], format, save_all=True, append_images=images[1:], duration=duration, loop=0, **options
+    )
 
 
 # How a mosaic looks
@@ -355,61 +338,3 @@ def _common_mode(pictures: Sequence[Picture]) -> str:
     if len({picture.size for picture in pictures}) != 1:
         raise ValueError("an animation is one or more pictures of the same size")
     return "RGBA" if any(picture.mode == "RGBA" for picture in pictures) else "RGB"
-
-
-def _duration(fps: float) -> int:
-    """Return how long a frame is shown, in milliseconds."""
-    return int(1000 / fps)
-
-
-def _exif(texts: Texts) -> bytes:
-    """Return the EXIF data that holds the texts, nothing for no texts."""
-    from PIL.Image import Exif
-
-    exif = Exif()
-    make = itertools.count(0x010F, -1)
-    for keyword, text in texts:
-        exif[0x0110 if keyword == "prompt" else next(make)] = f"{keyword}:{text}"
-    return exif.tobytes().removeprefix(b"Exif\0\0") if exif else b""
-
-
-def _webp_animation(
-    frames: Sequence[bytes], size: tuple[int, int], duration: int, transparent: bool, exif: bytes
-) -> bytes:
-    """Return an animated WebP that plays WebP files for ever; nothing is encoded anew.
-
-    Pillow writes animations with an encoder of libwebp's that always merges equal frames.
-    """
-    canvas = _u24(size[0] - 1) + _u24(size[1] - 1)
-    flags = 0x02 | (0x10 if transparent else 0) | (0x08 if exif else 0)
-    # at the corner, at full size, and in place of what was there: neither blended with it nor disposed of
-    control = _u24(0) + _u24(0) + canvas + _u24(min(duration, 0xFFFFFF)) + b"\x02"
-    chunks = [
-        _riff(b"VP8X", _u24(flags) + b"\0" + canvas),
-        _riff(b"ANIM", struct.pack("<IH", 0, 0)),  # background, repeats
-        *(_riff(b"ANMF", control + _webp_picture(frame)) for frame in frames),
-    ]
-    if exif:
-        chunks.append(_riff(b"EXIF", exif))
-    return _riff(b"RIFF", b"WEBP" + b"".join(chunks))
-
-
-def _webp_picture(data: bytes) -> bytes:
-    """Return those chunks of a WebP file that hold its picture."""
-    chunks = []
-    start = 12
-    while start < len(data):
-        length = int.from_bytes(data[start + 4 : start + 8], "little")
-        end = start + 8 + length + length % 2
-        if data[start : start + 4] in (b"ALPH", b"VP8 ", b"VP8L"):
-            chunks.append(data[start:end])
-        start = end
-    return b"".join(chunks)
-
-
-def _riff(kind: bytes, body: bytes) -> bytes:
-    return kind + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
-
-
-def _u24(number: int) -> bytes:
-    return number.to_bytes(3, "little")

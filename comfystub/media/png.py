@@ -12,7 +12,6 @@ import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import count
 from operator import mul
 
 Colors = Sequence[Sequence[bytes]]
@@ -24,7 +23,6 @@ Texts = Iterable[tuple[str, str]]
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_END = 33  # a PNG starts with the signature and an IHDR chunk of 25 bytes
 _TEXT_KINDS = frozenset((b"tEXt", b"zTXt", b"iTXt"))
-_PALETTE = 3  # a colour type
 
 _UNFILTERED, _UP = b"\0", b"\2"  # how a line was filtered: the byte before it
 _SMALL = 16_384  # bytes of pixels up to which zlib is quicker without help
@@ -105,40 +103,6 @@ def size_of(data: bytes) -> tuple[int, int]:
         raise ValueError("not a PNG file")
     width, height = struct.unpack_from(">II", data, 16)
     return width, height
-
-
-def animation(frames: Sequence[bytes], duration: int, texts: Texts = ()) -> bytes:
-    """Return an animated PNG that plays PNG files for ever; nothing is encoded anew.
-
-    Each file stays a frame of its own, also one that equals the frame before it; a single one makes an
-    ordinary PNG.  The texts stand in private `comf` chunks behind the picture data, as ComfyUI 0.33
-    writes them into animated files.  Texts of the frames are left out.
-
-    Args:
-        frames: PNG files that agree in size, depth and colour type, and have no palette.
-        duration: how long a frame is shown, in milliseconds, 0 or more.
-        texts: keywords and texts, Latin-1 both.
-
-    Raises:
-        ValueError: the frames are not as above, there is none, or a text is not Latin-1.
-    """
-    size = _common_size(frames)
-    animated = len(frames) > 1
-    numbers = count()  # fcTL and fdAT chunks are numbered together
-    parts = [frames[0][:_HEADER_END]]
-    if animated:
-        parts.append(_chunk(b"acTL", struct.pack(">II", len(frames), 0)))
-    for index, frame in enumerate(frames):
-        if animated:
-            control = (next(numbers), *size, 0, 0, *_delay(duration), 0, 0)
-            parts.append(_chunk(b"fcTL", struct.pack(">5IHHBB", *control)))
-        if index:
-            parts.append(_chunk(b"fdAT", struct.pack(">I", next(numbers)) + _picture_data(frame)))
-        else:  # unnumbered, for readers that know no animation
-            parts.append(_chunk(b"IDAT", _picture_data(frame)))
-    parts += [_chunk(b"comf", f"{keyword}\0{text}".encode("latin-1")) for keyword, text in texts]
-    parts.append(_chunk(b"IEND", b""))
-    return b"".join(parts)
 
 
 # Cells and lines
@@ -247,30 +211,3 @@ def _drop_texts(data: bytes, unwanted: Callable[[bytes], bool]) -> bytes:
             kept.append(data[begin:start])
             begin = end
     return b"".join((*kept, data[begin:]))
-
-
-def _picture_data(data: bytes) -> bytes:
-    """Return the zlib stream that the IDAT chunks of a PNG file hold."""
-    return b"".join([data[start + 8 : end - 4] for kind, start, end in _chunks(data) if kind == b"IDAT"])
-
-
-# Animation
-
-
-def _common_size(frames: Sequence[bytes]) -> tuple[int, int]:
-    """Return the size of all frames; raises the errors of `animation`."""
-    if not frames:
-        raise ValueError("an animation has at least one frame")
-    size = size_of(frames[0])
-    if not all(frame.startswith(frames[0][:_HEADER_END]) for frame in frames):
-        raise ValueError("the frames of an animation agree in size, depth and colour type")
-    if frames[0][25] == _PALETTE:
-        raise ValueError("the frames of an animation have no palettes")
-    return size
-
-
-def _delay(milliseconds: int) -> tuple[int, int]:
-    """Return a time as numerator and denominator of seconds; each has 16 bits, so long times are rough."""
-    fitting = (parts for parts in (1000, 100, 10) if milliseconds * parts // 1000 <= 0xFFFF)
-    parts = next(fitting, 1)
-    return min(milliseconds * parts // 1000, 0xFFFF), parts

@@ -14,6 +14,9 @@ from comfystub.nodes.values import Images, first
 
 Texts = list[tuple[str, str]]
 
+#: The choices of SaveAnimatedWEBP to libwebp's effort, from 0, quick, to 6, small.
+WEBP_METHODS = {"default": 4, "fastest": 0, "slowest": 6}
+
 
 def texts(run: Invocation) -> Texts:
     """The text chunks of a saved picture: the prompt, and each key of ``extra_pnginfo``."""
@@ -56,32 +59,31 @@ def temp_prefix(run: Invocation) -> str:
 
 
 def save_animated_webp(run: Invocation) -> Result:
-    def encode(images: list[Picture], chunks: Texts) -> bytes:
+    def encode(images: list[Picture]) -> bytes:
         return animated_webp(
             images,
             run.value("fps", 6.0),
             bool(run.inputs.get("lossless", True)),
             run.value("quality", 80),
-            {"fastest": 0, "slowest": 6}.get(run.value("method", "default"), 4),
-            chunks,
+            WEBP_METHODS.get(run.value("method", "default"), WEBP_METHODS["default"]),
         )
 
     return _save_animation(run, ".webp", encode)
 
 
 def save_animated_png(run: Invocation) -> Result:
-    def encode(images: list[Picture], chunks: Texts) -> bytes:
-        return animated_png(images, run.value("fps", 6.0), run.value("compress_level", 4), chunks)
+    def encode(images: list[Picture]) -> bytes:
+        return animated_png(images, run.value("fps", 6.0), run.value("compress_level", 4), texts(run))
 
     return _save_animation(run, ".png", encode)
 
 
-def _save_animation(run: Invocation, ending: str, encode: Callable[[list[Picture], Texts], bytes]) -> Result:
+def _save_animation(run: Invocation, ending: str, encode: Callable[[list[Picture]], bytes]) -> Result:
     images = run.images("images")
     prefix = run.value("filename_prefix", "ComfyUI")
     place = SavePlace(run.server.folders.folder("output"), prefix, images[0].size, run.server.now())
     name = place.next_name(ending)
-    (place.folder / name).write_bytes(encode(images, texts(run)))
+    (place.folder / name).write_bytes(encode(images))
     return Result((images,), {"images": [_entry(name, place.subfolder, "output")], "animated": [True]})
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import struct
 import zlib
 from io import BytesIO
-from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -232,81 +231,9 @@ def test_refuses_what_is_no_png(data: bytes) -> None:
         png.with_texts(data, [("a", "b")])
     with pytest.raises(ValueError, match="not a PNG"):
         png.without_texts(data)
-    with pytest.raises(ValueError, match="not a PNG"):
-        png.animation([data], 100)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_reads_the_size(size: tuple[int, int]) -> None:
     assert png.size_of(png.mosaic(CHECKERS, *size, TEXTS)) == size
     assert png.size_of(pillow_png(Image.new("L", size))) == size
-
-
-class TestAnimation:
-    FRAMES = [png.mosaic([[color]], 40, 30) for color in (RED, GREEN, GREEN, GREEN, BLUE)]
-
-    def test_plays_every_frame_for_its_time_and_for_ever(self) -> None:
-        image = opened(png.animation(self.FRAMES, 166))
-        assert (image.format, image.size, image.mode) == ("PNG", (40, 30), "RGB")
-        assert image.n_frames == len(self.FRAMES)
-        assert image.info["loop"] == 0
-        for index, frame in enumerate(self.FRAMES):
-            image.seek(index)
-            assert image.tobytes() == opened(frame).tobytes()
-            assert image.info["duration"] == 166
-
-    def test_one_file_many_times_is_many_frames(self) -> None:
-        data = png.animation([self.FRAMES[0]] * 3, 100)
-        assert opened(data).n_frames == 3
-        assert [kind for kind, _ in chunks(data) if kind[2:] == b"AT"] == [b"IDAT", b"fdAT", b"fdAT"]
-
-    def test_numbers_its_chunks_in_order(self) -> None:
-        found = chunks(png.animation(self.FRAMES[:3], 40))
-        assert [kind for kind, _ in found] == [
-            b"IHDR", b"acTL", b"fcTL", b"IDAT", b"fcTL", b"fdAT", b"fcTL", b"fdAT", b"IEND",
-        ]  # fmt: skip
-        numbers = [struct.unpack(">I", body[:4])[0] for kind, body in found if kind in (b"fcTL", b"fdAT")]
-        assert [(later - earlier) for earlier, later in pairwise([-1, *numbers])] == [1] * 5
-        for kind, body in found:
-            if kind == b"fdAT":
-                assert len(inflated(body[4:])) == 30 * (1 + 3 * 40)
-
-    @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
-    def test_takes_files_of_pillow(self, mode: str) -> None:
-        # noise, so that Pillow writes more than one IDAT chunk
-        noise = [Image.effect_noise((300, 300), 90 + i).convert(mode) for i in range(3)]
-        image = opened(png.animation([pillow_png(frame) for frame in noise], 50))
-        assert (image.mode, image.n_frames) == (mode, 3)
-        for index, frame in enumerate(noise):
-            image.seek(index)
-            assert image.tobytes() == frame.tobytes()
-
-    def test_keeps_its_texts_where_comfyui_keeps_them(self) -> None:
-        frames = [png.with_texts(frame, [("of", "a frame")]) for frame in self.FRAMES]
-        data = png.animation(frames, 100, [("prompt", "{}"), ("workflow", "[1]")])
-        assert chunks(data)[-3:] == [(b"comf", b"prompt\0{}"), (b"comf", b"workflow\0[1]"), (b"IEND", b"")]
-        assert opened(data).text == {}
-
-    def test_of_one_frame_is_an_ordinary_file(self) -> None:
-        data = png.animation(self.FRAMES[:1], 100, [("prompt", "{}")])
-        assert [kind for kind, _ in chunks(data)] == [b"IHDR", b"IDAT", b"comf", b"IEND"]
-        assert opened(data).tobytes() == opened(self.FRAMES[0]).tobytes()
-
-    @pytest.mark.parametrize(
-        ("milliseconds", "shown"),
-        [(0, 0), (1, 1), (65_535, 65_535), (65_536, 65_530), (100_000, 100_000), (10**9, 65_535_000)],
-    )
-    def test_times_are_as_exact_as_16_bits_allow(self, milliseconds: int, shown: int) -> None:
-        assert opened(png.animation(self.FRAMES, milliseconds)).info["duration"] == shown
-
-    def test_refuses_frames_that_make_no_animation(self) -> None:
-        with pytest.raises(ValueError, match="at least one frame"):
-            png.animation([], 100)
-        with pytest.raises(ValueError, match="agree"):
-            png.animation([self.FRAMES[0], png.mosaic([[RED]], 30, 40)], 100)
-        with pytest.raises(ValueError, match="agree"):
-            png.animation([self.FRAMES[0], pillow_png(Image.new("RGBA", (40, 30)))], 100)
-        with pytest.raises(ValueError, match="palettes"):
-            png.animation([pillow_png(Image.new("P", (40, 30)))] * 2, 100)
-        with pytest.raises(ValueError, match="latin-1"):
-            png.animation(self.FRAMES, 100, [("prompt", "狐")])
