@@ -54,6 +54,7 @@ class Execution:
         self._engine = engine
         self._job = job
         self._prompt = job.workflow
+        self._client_id = job.client_id
         self._classes = {
             node_id: engine.known.catalogue.get(node.get("class_type"))
             for node_id, node in job.workflow.items()
@@ -121,6 +122,7 @@ class Execution:
 
     def _run(self, node_id: str) -> Beats:
         self._job.begun += 1
+        self._job.current_node = node_id
         self._progress(node_id, 0.0, 1.0)
         self._emit("executing", node_id)
         self._check()
@@ -150,7 +152,7 @@ class Execution:
             if report.picture is not None and (previews or report.size is None):
                 if preview is None or preview.picture is not report.picture:
                     preview = Preview(node_id, report.picture, report.size)
-                self._engine.hub.send_preview_with_metadata(preview, self._job.id, self._job.client_id)
+                self._engine.hub.send_preview_with_metadata(preview, self._job.id, self._client_id)
             self._emit("progress", (node_id, report.value, report.max))
             if preview is not None:
                 self._emit("preview", preview)
@@ -309,10 +311,9 @@ class Execution:
             raise Interrupted
 
     def _emit(self, kind: str, own: Any) -> None:
-        job = self._job
         mark = (kind, own)
-        job.marks.append(mark)
-        self._engine.hub.send(mark, job.id, job.client_id, self._states)
+        self._job.marks.append(mark)
+        self._engine.hub.send(mark, self._job.id, self._client_id, self._states)
 
     def _message(self, kind: str, **data: Any) -> None:
         self._emit(kind, {"prompt_id": self._job.id, **data, "timestamp": self._engine.milliseconds()})

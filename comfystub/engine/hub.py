@@ -61,7 +61,7 @@ class Hub:
             return
         listeners = self._listeners(mark[0], client_id)
         if mark[0] == "preview":
-            self._send_preview(mark[1], prompt_id, listeners)
+            self._send_preview(mark[1], listeners)
         elif listeners or self._taps:
             self._send(event_of(mark, prompt_id, states), listeners)
 
@@ -79,7 +79,7 @@ class Hub:
         for tap in list(self._taps):
             tap(event)
 
-    def _send_preview(self, preview: Preview, prompt_id: str, listeners: list[Session]) -> None:
+    def _send_preview(self, preview: Preview, listeners: list[Session]) -> None:
         plain = [s for s in listeners if not s.features.get("supports_preview_metadata")]
         if plain or self._taps:
             self._send(Event("preview", preview.frame()), plain)

@@ -83,6 +83,8 @@ class Job:
         #: Nodes that are to run and that have begun, as far as is known.
         self.planned = 0
         self.begun = 0
+        #: The node that began last.
+        self.current_node: str | None = None
         self.state = PENDING
         self.ui: dict[str, dict[str, Any]] = {}
         self.meta: dict[str, dict[str, Any]] = {}

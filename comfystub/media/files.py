@@ -35,6 +35,7 @@ class Folders:
         self._example = example
         self._root: pathlib.Path | None = None
         self._made: dict[str, pathlib.Path] = {}
+        self._numbers = Numbers()
 
     @property
     def root(self) -> pathlib.Path:
@@ -60,6 +61,10 @@ class Folders:
             if kind == "input" and self._example:
                 (path / "example.png").write_bytes(self._example())
         return path
+
+    def save_place(self, kind: str, prefix: str, size: tuple[int, int], now: float) -> SavePlace:
+        """Where files with a prefix go in one of the folders; ``now`` is the time for its tokens."""
+        return SavePlace(self.folder(kind), prefix, size, now, self._numbers)
 
     def input_files(self) -> list[str]:
         """The names of the files that lie in the input folder itself, sorted."""
@@ -104,14 +109,16 @@ def inside(folder: pathlib.Path, name: str) -> pathlib.Path | None:
 
 
 class SavePlace:
-    """Where an output node's next files go: a folder, and names that count on.
+    """Where an output node's files go: a folder, and names that count on from what lies there.
 
     Raised by the constructor: ``Exception`` with ComfyUI's words when ``prefix`` leaves ``folder``.
     """
 
-    def __init__(self, folder: pathlib.Path, prefix: str, size: tuple[int, int], now: float) -> None:
+    def __init__(
+        self, folder: pathlib.Path, prefix: str, size: tuple[int, int], now: float, numbers: Numbers
+    ) -> None:
         prefix = fill_tokens(prefix, size, now)
-        self.subfolder, self.stem = os.path.split(os.path.normpath(prefix))
+        self.subfolder, self._stem = os.path.split(os.path.normpath(prefix))
         place = inside(folder, self.subfolder) if self.subfolder else folder
         if place is None:
             raise Exception(  # the type that a client is shown
@@ -121,16 +128,47 @@ class SavePlace:
             )
         if self.subfolder:
             place.mkdir(parents=True, exist_ok=True)
-        self.folder = place
+        self._folder = place
+        self._numbers = numbers
         # The server looks for the prefix as it was written, so one that ends in a slash finds nothing.
-        self.counter = highest_number(place, os.path.basename(prefix)) + 1
+        self._searched = os.path.basename(prefix)
+        self._number = numbers.highest(place, self._searched)
 
-    def next_name(self, ending: str, batch_number: int = 0) -> str:
-        """The next file name, ``stem_00001_.png``; ``%batch_num%`` becomes ``batch_number``."""
-        stem = self.stem.replace("%batch_num%", str(batch_number))
-        name = f"{stem}_{self.counter:05}_{ending}"
-        self.counter += 1
+    def save(self, ending: str, data: bytes, batch_number: int = 0) -> str:
+        """Write a file and return its name, ``stem_00001_.png``.
+
+        ``%batch_num%`` in the prefix becomes ``batch_number``.
+        """
+        self._number += 1
+        stem = self._stem.replace("%batch_num%", str(batch_number))
+        name = f"{stem}_{self._number:05}_{ending}"
+        (self._folder / name).write_bytes(data)
+        if stem == self._searched:
+            self._numbers.note(self._folder, stem, self._number, name)
         return name
+
+
+class Numbers:
+    """The highest number of each folder and stem, remembered as long as the folder stays as it was."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[pathlib.Path, str], tuple[int, int, str]] = {}
+
+    def highest(self, folder: pathlib.Path, stem: str) -> int:
+        """The highest NUMBER among the entries ``stem_NUMBER_…`` of a folder, 0 without one."""
+        changed, number, name = self._found.get((folder, stem), (0, 0, ""))
+        # The clock of a folder's changes is coarse: that the file is still there has to be seen.
+        if name and _changed(folder) == changed and (folder / name).exists():
+            return number
+        return highest_number(folder, stem)
+
+    def note(self, folder: pathlib.Path, stem: str, number: int, name: str) -> None:
+        """Remember the file with the highest number, just written."""
+        self._found[folder, stem] = (_changed(folder), number, name)
+
+
+def _changed(folder: pathlib.Path) -> int:
+    return os.stat(folder).st_mtime_ns
 
 
 def highest_number(folder: pathlib.Path, stem: str) -> int:

@@ -7,7 +7,6 @@ import string
 from collections.abc import Callable
 from typing import Any
 
-from comfystub.media.files import SavePlace
 from comfystub.media.pictures import Picture, animated_png, animated_webp
 from comfystub.nodes.invocation import Invocation, Progress, Reports, Result
 from comfystub.nodes.values import Images, first
@@ -36,14 +35,10 @@ def preview_image(run: Invocation) -> Result:
 def save(run: Invocation, kind: str, prefix: str) -> Result:
     """Write every picture that came in to a folder, as PNG files that carry the prompt."""
     images = run.images("images")
-    place = SavePlace(run.server.folders.folder(kind), prefix, images[0].size, run.server.now())
+    place = run.server.folders.save_place(kind, prefix, images[0].size, run.server.now())
     chunks = texts(run)
-    entries = []
-    for number, picture in enumerate(images):
-        name = place.next_name(".png", number)
-        (place.folder / name).write_bytes(picture.png(chunks))
-        entries.append(_entry(name, place.subfolder, kind))
-    return Result((images,), {"images": entries})
+    names = [place.save(".png", picture.png(chunks), number) for number, picture in enumerate(images)]
+    return Result((images,), {"images": [_entry(name, place.subfolder, kind) for name in names]})
 
 
 def _entry(name: str, subfolder: str, kind: str) -> dict[str, str]:
@@ -81,9 +76,8 @@ def save_animated_png(run: Invocation) -> Result:
 def _save_animation(run: Invocation, ending: str, encode: Callable[[list[Picture]], bytes]) -> Result:
     images = run.images("images")
     prefix = run.value("filename_prefix", "ComfyUI")
-    place = SavePlace(run.server.folders.folder("output"), prefix, images[0].size, run.server.now())
-    name = place.next_name(ending)
-    (place.folder / name).write_bytes(encode(images))
+    place = run.server.folders.save_place("output", prefix, images[0].size, run.server.now())
+    name = place.save(ending, encode(images))
     return Result((images,), {"images": [_entry(name, place.subfolder, "output")], "animated": [True]})
 
 

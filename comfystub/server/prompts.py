@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from comfystub.engine import errors
@@ -124,13 +125,7 @@ def get_queue(server: Server, request: Request) -> Response:
 
 
 def post_queue(server: Server, request: Request) -> Response:
-    body = request.json()
-    if body.get("clear"):
-        server.engine.clear()
-    if "delete" in body:
-        for prompt_id in body["delete"]:
-            server.engine.delete(prompt_id)
-    return EMPTY
+    return _clear_and_delete(request, server.engine.clear, server.engine.delete)
 
 
 def post_interrupt(server: Server, request: Request) -> Response:
@@ -164,10 +159,17 @@ def get_history_entry(server: Server, request: Request, prompt_id: str) -> Respo
 
 
 def post_history(server: Server, request: Request) -> Response:
-    body = request.json()
+    history = server.engine.history
+    return _clear_and_delete(request, history.clear, history.delete)
+
+
+def _clear_and_delete(
+    request: Request, clear: Callable[[], None], delete: Callable[[str], object]
+) -> Response:
+    # The server only asks whether its keys are in the body: an empty list does for one as well.
+    body = request.json() or {}
     if body.get("clear"):
-        server.engine.history.clear()
-    if "delete" in body:
-        for prompt_id in body["delete"]:
-            server.engine.history.delete(prompt_id)
+        clear()
+    for prompt_id in body.get("delete", ()):
+        delete(prompt_id)
     return EMPTY

@@ -65,12 +65,17 @@ def get_index(server: Server, request: Request) -> Response:
     return Response(200, (("Content-Type", "text/html"), *NOT_STORED), INDEX.encode())
 
 
+#: What never changes is written once.
+FEATURES_ANSWER = json_response(FEATURES)
+SYSTEM_STATS_ANSWER = json_response(SYSTEM_STATS)
+
+
 def get_features(server: Server, request: Request) -> Response:
-    return json_response(FEATURES)
+    return FEATURES_ANSWER
 
 
 def get_system_stats(server: Server, request: Request) -> Response:
-    return json_response(SYSTEM_STATS)
+    return SYSTEM_STATS_ANSWER
 
 
 def get_extensions(server: Server, request: Request) -> Response:
