@@ -52,16 +52,16 @@ class Patch:
         self._refuses_others = unmatched == "error"
         self._env = env or {}
         self._make = functools.partial(Stub, base_url, **options)
-        if stub is None:
-            # A wrong argument is told where patch() stands, not where the first test runs.
-            self._make()
+        # Made here so that a wrong argument is told where patch() stands, not where the first test runs.
+        self._spare = [self._make()] if stub is None else []
         self._open: list[contextlib.AbstractContextManager[Stub]] = []
 
     @contextlib.contextmanager
     def active(self) -> Iterator[Stub]:
         """A block in which a stub, fresh unless one was given, is in force."""
-        stub = self._stub or self._make()
+        stub = self._stub or self._fresh()
         active = Active(stub, stub.origins, stub._server, self._refuses_others)
+        stub.open()
         try:
             with _environment(self._env, stub):
                 registry.enter(active)
@@ -72,6 +72,12 @@ class Patch:
         finally:
             if stub is not self._stub:
                 stub.close()
+
+    def _fresh(self) -> Stub:
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return self._make()
 
     def __enter__(self) -> Stub:
         block = self.active()

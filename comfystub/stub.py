@@ -79,7 +79,7 @@ class Stub:
             sample=_sampler(image),
         )
         self._server = Server(self._engine)
-        self._remove_folders = weakref.finalize(self, folders.remove)
+        weakref.finalize(self, folders.remove)
 
     def __repr__(self) -> str:
         return f"<Stub {self.url}, {len(self.jobs)} jobs>"
@@ -190,10 +190,14 @@ class Stub:
         """
         return mounts.mount_responses(mock, self.origins, self._server)
 
+    def open(self) -> None:
+        """Move again after :meth:`close`; files go to a fresh temporary folder."""
+        self._engine.resume()
+
     def close(self) -> None:
-        """Stop where it is and take the temporary folder away."""
-        self._engine.close()
-        self._remove_folders()
+        """Stand still and take the temporary folder away; what was seen stays readable."""
+        self._engine.stop()
+        self._engine.known.folders.remove()
 
 
 @functools.cache

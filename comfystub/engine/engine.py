@@ -67,6 +67,7 @@ class Engine:
         self._free_memory = False
         self._beats: Beats | None = None
         self._driver: int | None = None
+        self._stopped = False
         # Guards the queue and who drives; never held while a beat or user code runs.
         self._lock = threading.Condition()
 
@@ -122,7 +123,7 @@ class Engine:
             sensitive=sensitive,
             pace=self.pace,
             settle=self._settle,
-            find=lambda name, subfolder, kind: self.known.folders.folder(kind) / subfolder / name,
+            find=self.known.folders.where,
         )
         with self._lock:
             self.queue.put(job)
@@ -237,10 +238,10 @@ class Engine:
     def drive(self, enough: Callable[[], bool]) -> int:
         """Move beat by beat until it is enough or nothing is left; how many beats that took.
 
-        Another driver is waited for.  From inside a beat nothing moves.
+        Another driver is waited for.  From inside a beat, and while it is stopped, nothing moves.
         """
         me = threading.get_ident()
-        if self._driver == me:
+        if self._driver == me or self._stopped:
             return 0
         with self._lock:
             self._lock.wait_for(lambda: self._driver is None)
@@ -285,8 +286,10 @@ class Engine:
         if job.pace.settles and not job.ended:
             self.finish(job)
 
-    def close(self) -> None:
-        """Stop where it is: nothing moves any more."""
-        if self._beats is not None and self._driver is None:
-            self._beats.close()
-            self._beats = None
+    def stop(self) -> None:
+        """Stand still: nothing moves until :meth:`resume`."""
+        self._stopped = True
+
+    def resume(self) -> None:
+        """Move again."""
+        self._stopped = False

@@ -100,6 +100,7 @@ class Execution:
         self._signatures = signatures(self._prompt, self._own_mark)
         self._engine.hub.status(len(self._engine.queue))
         self._message("execution_start")
+        self._forget_temp_names()
         cached = [node_id for node_id in self._prompt if self._signatures[node_id] in cache]
         self._message("execution_cached", nodes=cached)
         self._schedule = Schedule(self._prompt, job.output_ids, self._is_output, self._is_cached)
@@ -277,6 +278,13 @@ class Execution:
             if isinstance(kind, str) and kind in given:
                 shown[name] = [given[kind]]
         return shown
+
+    def _forget_temp_names(self) -> None:
+        """A node keeps its random file name for as long as each prompt has that id with that class."""
+        names = self._engine.surroundings.temp_names
+        for node_id, class_type in list(names):
+            if self._prompt.get(node_id, {}).get("class_type") != class_type:
+                del names[node_id, class_type]
 
     # --- what makes results equal
 

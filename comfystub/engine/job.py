@@ -112,10 +112,10 @@ class Job:
         """The files its output nodes left, in the order in which the nodes ran."""
         self._settle(self)
         return [
-            Output(self._find(*place), *place, node_id, kind)
+            Output(self._find(folder, subfolder, name), name, subfolder, folder, node_id, kind)
             for node_id, ui in self.ui.items()
             for kind, entries in ui.items()
-            for place in _places(entries)
+            for folder, subfolder, name in _places(entries)
         ]
 
     @property
@@ -173,13 +173,13 @@ class Job:
 
 
 def _places(entries: Any) -> list[tuple[str, str, str]]:
-    """The files among a UI output's entries, as file name, subfolder and type."""
+    """The files among a UI output's entries, as folder type, subfolder and file name."""
     if not isinstance(entries, list):
         return []
     return [
-        (e["filename"], e.get("subfolder", ""), e.get("type", "output"))
-        for e in entries
-        if isinstance(e, dict) and "filename" in e
+        (entry.get("type", "output"), entry.get("subfolder", ""), entry["filename"])
+        for entry in entries
+        if isinstance(entry, dict) and "filename" in entry
     ]
 
 

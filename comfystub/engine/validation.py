@@ -178,7 +178,7 @@ class _Judge:
                 continue
             value = values[wanted.name]
             if isinstance(value, list):
-                problem = self._link(wanted, value)
+                problem = self._link(node_class, wanted, value)
                 if problem is not None:
                     found.append(problem)
                     continue
@@ -214,7 +214,7 @@ class _Judge:
         for member in members:
             self._errors.setdefault(member, []).append(errors.dependency_cycle(member, path))
 
-    def _link(self, wanted: Input, link: list[Any]) -> Error | None:
+    def _link(self, node_class: NodeClass | None, wanted: Input, link: list[Any]) -> Error | None:
         """What is wrong with a link, before the node behind it is looked at."""
         if len(link) != 2:
             return errors.bad_linked_input(wanted.name, self._config(wanted), link)
@@ -225,7 +225,7 @@ class _Judge:
             return None
         received = linked_class.output[slot]
         kind = wanted.type if isinstance(wanted.type, str) else self._config(wanted)[0]
-        if fits(received, kind):
+        if fits(received, kind) or (node_class is not None and node_class.judges_link_types):
             return None
         return errors.return_type_mismatch(wanted.name, self._config(wanted), received, link)
 

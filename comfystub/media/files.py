@@ -35,6 +35,7 @@ class Folders:
         self._example = example
         self._root: pathlib.Path | None = None
         self._made: dict[str, pathlib.Path] = {}
+        self._gone: dict[str, pathlib.Path] = {}
         self._numbers = Numbers()
 
     @property
@@ -62,14 +63,19 @@ class Folders:
                 (path / "example.png").write_bytes(self._example())
         return path
 
+    def where(self, kind: str, subfolder: str, name: str) -> pathlib.Path:
+        """Where a file lies, or lay before its folder was removed."""
+        folder = self._made.get(kind) or self._gone.get(kind) or self.folder(kind)
+        return folder / subfolder / name
+
     def save_place(self, kind: str, prefix: str, size: tuple[int, int], now: float) -> SavePlace:
         """Where files with a prefix go in one of the folders; ``now`` is the time for its tokens."""
         return SavePlace(self.folder(kind), prefix, size, now, self._numbers)
 
     def input_files(self) -> list[str]:
         """The names of the files that lie in the input folder itself, sorted."""
-        with os.scandir(self.folder("input")) as entries:
-            return sorted(entry.name for entry in entries if entry.is_file())
+        folder = self.folder("input")
+        return [path.name for path in entries(folder, folder) if path.is_file()]
 
     def locate(self, name: str, default: str = "input") -> pathlib.Path | None:
         """The path an annotated file name stands for, ``None`` when that is outside its folder.
@@ -84,8 +90,9 @@ class Folders:
         """Take the temporary folder away, unless it was given or is to be kept."""
         if self._root is not None and not self._keep:
             shutil.rmtree(self._root, ignore_errors=True)
-        self._root = None
-        self._made.clear()
+            self._root = None
+            self._gone |= self._made
+            self._made = {}
 
 
 def split_annotation(name: str) -> tuple[str, str | None]:
@@ -108,6 +115,12 @@ def inside(folder: pathlib.Path, name: str) -> pathlib.Path | None:
     return pathlib.Path(path)
 
 
+def entries(folder: pathlib.Path, root: pathlib.Path, recurse: bool = False) -> list[pathlib.Path]:
+    """What lies in a folder below ``root``, sorted; links that lead out of ``root`` are passed over."""
+    found = folder.rglob("*") if recurse else folder.glob("*")
+    return sorted(path for path in found if not path.is_symlink() or inside(root, os.fspath(path)))
+
+
 class SavePlace:
     """Where an output node's files go: a folder, and names that count on from what lies there.
 
@@ -121,11 +134,7 @@ class SavePlace:
         self.subfolder, self._stem = os.path.split(os.path.normpath(prefix))
         place = inside(folder, self.subfolder) if self.subfolder else folder
         if place is None:
-            raise Exception(  # the type that a client is shown
-                "**** ERROR: Saving image outside the output folder is not allowed.\n"
-                f" full_output_folder: {os.path.abspath(os.path.join(folder, self.subfolder))}\n"
-                f"         output_dir: {folder}"
-            )
+            raise _outside(folder, os.path.join(folder, self.subfolder))
         if self.subfolder:
             place.mkdir(parents=True, exist_ok=True)
         self._folder = place
@@ -142,10 +151,22 @@ class SavePlace:
         self._number += 1
         stem = self._stem.replace("%batch_num%", str(batch_number))
         name = f"{stem}_{self._number:05}_{ending}"
-        (self._folder / name).write_bytes(data)
+        path = inside(self._folder, name)
+        if path is None:  # a link of that name leads out of the folder
+            raise _outside(self._folder, os.path.realpath(self._folder / name))
+        path.write_bytes(data)
         if stem == self._searched:
             self._numbers.note(self._folder, stem, self._number, name)
         return name
+
+
+def _outside(folder: pathlib.Path, place: str) -> Exception:
+    """What a client is shown of a prefix that leaves the folder: ComfyUI's words, and its type."""
+    return Exception(
+        "**** ERROR: Saving image outside the output folder is not allowed.\n"
+        f" full_output_folder: {os.path.abspath(place)}\n"
+        f"         output_dir: {folder}"
+    )
 
 
 class Numbers:

@@ -7,6 +7,7 @@ is part of the answer a client sees.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ def _file(input_name: str, kind: str, default: str = "input") -> OwnValidation:
     def judge(folders: Folders, name: str) -> Judgement:
         name.endswith("]")  # a name that is no text has no such method
         path = folders.locate(name, default)
-        return True if path is not None and path.is_file() else f"Invalid {kind} file: {name}"
+        return True if path is not None and os.path.isfile(path) else f"Invalid {kind} file: {name}"
 
     return OwnValidation((input_name,), judge)
 

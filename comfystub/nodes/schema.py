@@ -61,6 +61,11 @@ class NodeClass:
         return any(kind == "UNIQUE_ID" or kind == ["UNIQUE_ID"] for kind in self.hidden.values())
 
     @property
+    def judges_link_types(self) -> bool:
+        """Whether it judges itself what it is linked to, whatever the types of its inputs say."""
+        return "input_types" in self.facts.get("validates", ())
+
+    @property
     def has_intermediate_output(self) -> bool:
         """Whether a cached node of this class shows its old output once more."""
         return bool(self.entry.get("has_intermediate_output"))

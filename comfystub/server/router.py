@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -34,6 +35,9 @@ class Match(NamedTuple):
 
 NO_MATCH = Match({}, {})
 
+#: Escapes that mean no more than their character: ASCII that can be printed, but ``/`` and ``%``.
+_NEEDLESS_ESCAPE = re.compile(r"%(?!2[5Ff])(2[0-9A-Fa-f]|[3-6][0-9A-Fa-f]|7[0-9A-Ea-e])")
+
 
 class Router:
     """The routes, compiled."""
@@ -49,24 +53,28 @@ class Router:
             if "{" in path:
                 pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
                 self._patterns.setdefault(_key(path), []).append((pattern, handlers))
-            else:
-                self._fixed[path] = Match(handlers, {})
+        for path, handlers in by_path.items():
+            if "{" not in path:
+                # Methods that a fixed path lacks are those of a template that it fits.
+                others, values = self._match_template(path)
+                bound = {method: partial(handler, **values) for method, handler in others.items()}
+                self._fixed[path] = Match(bound | handlers, {})
 
     def match(self, path: str) -> Match:
         """What answers at a path, still percent-encoded."""
+        if "%" in path:
+            path = _NEEDLESS_ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), path)
         fixed = self._fixed.get(path)
-        if fixed is not None:
-            return fixed
+        return self._match_template(path) if fixed is None else fixed
+
+    def _match_template(self, path: str) -> Match:
         for pattern, handlers in self._patterns.get(_key(path), ()):
             found = pattern.fullmatch(path)
             if found:
                 return Match(handlers, {name: unquote(value) for name, value in found.groupdict().items()})
-        if "%" in path:
-            return self._fixed.get(unquote(path), NO_MATCH)
         return NO_MATCH
 
 
 def _key(path: str) -> str:
     """The part of a path that templates are sorted by: its first segment but ``api``."""
-    segments = path.split("/", 3)
-    return segments[2] if segments[1] == "api" and len(segments) > 2 else segments[1]
+    return path.removeprefix("/api").partition("/")[2].partition("/")[0]

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from comfystub.engine.engine import Engine
 from comfystub.media.files import Folders
@@ -86,7 +87,7 @@ class Server:
             return handler(self, request, **values)
         if request.method in ("GET", "HEAD"):
             return text_response("404: Not Found", 404) if request.path.startswith("//") else UNKNOWN_PATH
-        allowed = ",".join(["GET", "HEAD", *(method for method in handlers if method != "GET")])
+        allowed = ",".join(sorted({"GET", "HEAD", *handlers}))
         return text_response("405: Method Not Allowed", 405, (("Allow", allowed),))
 
 
@@ -95,7 +96,8 @@ def _finished(request: Request, response: Response) -> Response:
     headers: Headers = response.headers
     if response.status not in WITHOUT_BODY:
         headers = (*headers, ("Content-Length", str(len(response.body))))
-    for pattern, keep in KEEPING if "." in request.path else ():
-        if pattern.search(request.path):
+    path = unquote(request.path)
+    for pattern, keep in KEEPING if "." in path else ():
+        if pattern.search(path):
             headers = (*headers, ("Cache-Control", keep))
     return Response(response.status, headers, b"" if request.method == "HEAD" else response.body)

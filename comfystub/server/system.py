@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from comfystub.media.files import entries
 from comfystub.server.http import Request, Response, json_response, text_response
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ def get_folder_paths(server: Server, request: Request) -> Response:
 def get_internal_files(server: Server, request: Request, kind: str) -> Response:
     if kind not in ("output", "input", "temp"):
         return json_response({"error": "Invalid directory type"}, 400)
-    names = sorted(path.name for path in server.folders.folder(kind).iterdir() if path.is_file())
-    return json_response([f"{name} [{kind}]" for name in names])
+    folder = server.folders.folder(kind)
+    return json_response([f"{path.name} [{kind}]" for path in entries(folder, folder) if path.is_file()])
 
 
 def no_assets(server: Server, request: Request, **_: str) -> Response:

@@ -49,7 +49,7 @@ def _original(server: Server, reference: dict[str, str]) -> pathlib.Path | None:
     path = inside(
         folder, os.path.join(reference.get("subfolder", ""), os.path.basename(reference["filename"]))
     )
-    return path if path is not None and path.is_file() else None
+    return path if path is not None and os.path.isfile(path) else None
 
 
 def _upload(server: Server, request: Request, saver: Callable[[Form], Save]) -> Response:
@@ -78,8 +78,8 @@ def _free_name(folder: pathlib.Path, name: str, content: bytes) -> tuple[str, pa
     """The first of ``name``, ``name (1)``, ``name (2)`` … that is free or has the same content."""
     stem, ending = os.path.splitext(name)
     for candidate in itertools.chain([name], (f"{stem} ({number}){ending}" for number in itertools.count(1))):
-        path = folder / candidate
-        if not path.exists() or (path.is_file() and path.read_bytes() == content):
+        path = inside(folder, candidate)
+        if path and (not path.exists() or (path.is_file() and path.read_bytes() == content)):
             return candidate, path
     raise AssertionError("the candidates have no end")
 

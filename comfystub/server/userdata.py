@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from comfystub.media.files import inside
+from comfystub.media.files import entries, inside
 from comfystub.server.http import (
     FORBIDDEN,
     NO_CONTENT,
@@ -29,12 +29,13 @@ def list_files(server: Server, request: Request) -> Response:
     params = request.params
     if not params.get("dir"):
         return text_response("Directory not provided", 400)
-    folder = inside(_home(server), params["dir"])
+    home = _home(server)
+    folder = inside(home, params["dir"])
     if folder is None:
         return text_response("Invalid directory", 403)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         return text_response("Directory not found", 404)
-    paths = sorted(folder.rglob("*") if _is_true(params.get("recurse")) else folder.glob("*"))
+    paths = entries(folder, home, recurse=_is_true(params.get("recurse")))
     names = [(path, path.relative_to(folder).as_posix()) for path in paths if path.is_file()]
     if _is_true(params.get("full_info")):
         return json_response([_file_info(path, name) for path, name in names])
@@ -48,7 +49,7 @@ def list_everything(server: Server, request: Request) -> Response:
     folder = inside(home, request.params.get("path", ""))
     if folder is None:
         return text_response("Invalid path requested", 400)
-    if not folder.exists():
+    if not os.path.exists(folder):
         return text_response("Requested path not found", 404)
     if not folder.is_dir():
         return text_response("Requested path is not a directory", 400)
@@ -56,7 +57,7 @@ def list_everything(server: Server, request: Request) -> Response:
 
 
 def _entries(folder: pathlib.Path, home: pathlib.Path, folders: bool) -> Iterator[dict[str, Any]]:
-    paths = (path for path in folder.rglob("*") if path.is_dir() == folders)
+    paths = [path for path in entries(folder, home, recurse=True) if path.is_dir() == folders]
     for path in sorted(paths, key=lambda path: path.name.lower()):
         entry = {"name": path.name, "path": path.relative_to(home).as_posix()}
         if folders:
@@ -70,9 +71,9 @@ def get_file(server: Server, request: Request, file: str) -> Response:
     path = inside(_home(server), file)
     if path is None:
         return FORBIDDEN
-    if not path.exists():
+    if not os.path.exists(path):
         return NOT_FOUND
-    if not path.is_file():
+    if not os.path.isfile(path):
         return FORBIDDEN
     content_type = guess_type(path.name)
     headers = (
@@ -98,7 +99,7 @@ def delete_file(server: Server, request: Request, file: str) -> Response:
     path = inside(_home(server), file)
     if path is None:
         return FORBIDDEN
-    if not path.exists():
+    if not os.path.exists(path):
         return NOT_FOUND
     path.unlink()
     return NO_CONTENT
@@ -108,7 +109,7 @@ def move_file(server: Server, request: Request, file: str, dest: str) -> Respons
     source, target = inside(_home(server), file), inside(_home(server), dest)
     if source is None or target is None:
         return FORBIDDEN
-    if not source.exists():
+    if not os.path.exists(source):
         return NOT_FOUND
     if target.exists() and not _overwrites(request):
         return CONFLICT

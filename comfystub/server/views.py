@@ -54,7 +54,7 @@ def view(server: Server, request: Request) -> Response:
         return FORBIDDEN
     name = os.path.basename(name)
     path = inside(folder, name)
-    if path is None or not path.is_file():
+    if path is None or not os.path.isfile(path):
         return NOT_FOUND
     if "preview" in params:
         return _converted(name, *convert.preview(path.read_bytes(), params["preview"], params.get("channel")))

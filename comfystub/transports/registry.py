@@ -6,19 +6,21 @@ import importlib.abc
 import importlib.machinery
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from comfystub.server.http import Request, Response
+from comfystub.server.server import UNKNOWN_PATH
 
 #: The addresses of a ComfyUI that was started without options.
 DEFAULT_URLS = tuple(f"http://{host}:8188" for host in ("127.0.0.1", "localhost", "0.0.0.0", "[::1]"))
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
-#: On a hook of ours: the attribute it stands in place of.
-ORIGINAL = "__comfystub_original__"
+#: On a hook of ours: the hook itself, and the attribute that it stands in place of.
+MARK = "__comfystub_hook__"
 
 
 class Responder(Protocol):
@@ -44,12 +46,16 @@ def origin_of(url: str) -> Origin:
 
 
 class Active(NamedTuple):
-    """A stub that is in force; ``holder`` is whoever opened it."""
+    """A stub that is in force.
+
+    ``holder`` is whoever opened it, ``before`` are the environment variables it set, as they were.
+    """
 
     holder: Any
     origins: Sequence[Origin]
     responder: Responder
     refuses_others: bool
+    before: dict[str, str | None]
 
 
 class Refused(Exception):
@@ -67,7 +73,7 @@ class _Nobody:
     """What lies beside a server that lies below a path."""
 
     def respond(self, request: Request) -> Response:
-        return Response(404, (("Content-Length", "0"),))
+        return UNKNOWN_PATH._replace(headers=(*UNKNOWN_PATH.headers, ("Content-Length", "0")))
 
 
 NOBODY = Place(_Nobody(), "")
@@ -76,6 +82,11 @@ NOBODY = Place(_Nobody(), "")
 def port_of(scheme: str, port: int | None) -> int:
     """The port of a URL that may leave it out."""
     return port if port is not None else DEFAULT_PORTS.get(scheme, 0)
+
+
+def lies_below(path: str, prefix: str) -> bool:
+    """Whether a path belongs to a server that lies below ``prefix``."""
+    return not prefix or path == prefix or path.startswith(prefix + "/")
 
 
 class Seam:
@@ -91,28 +102,35 @@ class Seam:
         self._owner = owner
         self._attribute = attribute
         self._make = make
+        # A module that is imported anew brings a class of its own.
+        self._owners: weakref.WeakSet[type] = weakref.WeakSet()
 
     def open(self) -> None:
         """Put the hook in place, if the library has been imported."""
-        owner = self._find_owner()
-        if owner is not None:
-            current = owner.__dict__[self._attribute]
-            if not hasattr(current, ORIGINAL):
-                hook = self._make(current)
-                setattr(hook, ORIGINAL, current)
-                setattr(owner, self._attribute, hook)
+        owner = getattr(sys.modules.get(self.module), self._owner, None)
+        # Where a test put a mock in the library's place, there is no such class.
+        current = vars(owner).get(self._attribute) if isinstance(owner, type) else None
+        if owner is not None and current is not None and _original(current) is None:
+            hook = self._make(current)
+            setattr(hook, MARK, (hook, current))
+            setattr(owner, self._attribute, hook)
+            self._owners.add(owner)
 
     def close(self) -> None:
         """Put the attribute back, unless it is somebody else's by now."""
-        owner = self._find_owner()
-        if owner is not None:
-            current = owner.__dict__[self._attribute]
-            if hasattr(current, ORIGINAL):
-                setattr(owner, self._attribute, getattr(current, ORIGINAL))
+        for owner in list(self._owners):
+            original = _original(vars(owner)[self._attribute])
+            if original is not None:
+                setattr(owner, self._attribute, original)
 
-    def _find_owner(self) -> type | None:
-        module = sys.modules.get(self.module)
-        return getattr(module, self._owner, None)
+
+def _original(function: Any) -> Any:
+    """What a hook of ours stands in place of; ``None`` when this is none.
+
+    Somebody's wrapper around a hook shows the hook's mark too, and is none.
+    """
+    hook, original = getattr(function, MARK, (None, None))
+    return original if hook is function else None
 
 
 class Registry:
@@ -140,13 +158,17 @@ class Registry:
             for seam in self._seams:
                 seam.open()
 
-    def leave(self, active: Active) -> None:
-        """Take a stub out of force; with the last one, every seam is closed."""
+    def leave(self, active: Active) -> list[Active]:
+        """Take a stub out of force; with the last one, every seam is closed.
+
+        Returns those that were entered after it and are in force still, outermost first.
+        """
         with self._lock:
+            inside = self._active[self._position(active) + 1 :]
             self._active = [one for one in self._active if one is not active]
             self._rebuild()
-            if not self._active:
-                self._close()
+            self._close_if_idle()
+            return inside
 
     def innermost(self) -> Any:
         """The holder of the innermost stub, ``None`` without one."""
@@ -159,20 +181,21 @@ class Registry:
         """
         places = self._by_address.get((host, port))
         if places is not None:
-            return next((place for place in places if _lies_below(path, place.prefix)), NOBODY)
+            return next((place for place in places if lies_below(path, place.prefix)), NOBODY)
         if self._refuses_others:
             raise Refused(
                 f"no stub answers for {host}:{port}, and patch(unmatched='error') refuses other hosts"
             )
         if not self._active:
             # A hook that somebody put back after the last stub had gone.
-            self._close()
+            self._close_if_idle()
         return None
 
     def _rebuild(self) -> None:
         by_address: dict[tuple[str, int], list[Place]] = {}
         for active in reversed(self._active):
-            for host, port, prefix in active.origins:
+            # Of one server's addresses that lie below each other, the deeper one answers.
+            for host, port, prefix in sorted(active.origins, key=lambda o: len(o.prefix), reverse=True):
                 by_address.setdefault((host, port), []).append(Place(active.responder, prefix))
         self._by_address = by_address
         self._refuses_others = any(active.refuses_others for active in self._active)
@@ -183,8 +206,10 @@ class Registry:
                 if seam.module == module:
                     seam.open()
 
-    def _close(self) -> None:
+    def _close_if_idle(self) -> None:
         with self._lock:
+            if self._active:
+                return
             if self._watcher in sys.meta_path:
                 sys.meta_path.remove(self._watcher)
             for seam in self._seams:
@@ -194,10 +219,6 @@ class Registry:
     def watched(self) -> frozenset[str]:
         """The modules whose import opens a seam."""
         return frozenset(seam.module for seam in self._seams)
-
-
-def _lies_below(path: str, prefix: str) -> bool:
-    return not prefix or path == prefix or path.startswith(prefix + "/")
 
 
 class _ImportWatcher(importlib.abc.MetaPathFinder):
