@@ -1,0 +1,406 @@
+"""What nodes do as far as a user can see: sizes, batches, pixels, files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PIL import Image, ImageChops
+
+import comfystub
+
+URL = "http://comfy.test:8188"
+Graph = dict[str, Any]
+
+
+@pytest.fixture
+def stub() -> Iterator[comfystub.Stub]:
+    with comfystub.patch(URL) as stub:
+        yield stub
+
+
+def node(class_type: str, **inputs: Any) -> Graph:
+    return {"class_type": class_type, "inputs": inputs}
+
+
+def run(stub: comfystub.Stub, graph: Graph, **body: Any) -> comfystub.Job:
+    with stub.client() as client:
+        client.post("/prompt", json={"prompt": graph, **body}).raise_for_status()
+    job = stub.jobs[-1]
+    assert job.error is None
+    return job
+
+
+def empty_image(width: int = 40, height: int = 30, batch_size: int = 1, color: int = 0x204060) -> Graph:
+    return node("EmptyImage", width=width, height=height, batch_size=batch_size, color=color)
+
+
+def saved(stub: comfystub.Stub, prefix: str = "p", **nodes: Graph) -> list[Image.Image]:
+    """The pictures that a graph saves; ``x`` is the node whose pictures are saved."""
+    graph = {**nodes, "save": node("SaveImage", images=["x", 0], filename_prefix=prefix)}
+    return [output.image for output in run(stub, graph).outputs]
+
+
+def text_to_image(width: int = 64, height: int = 64, batch_size: int = 1, **changes: Any) -> Graph:
+    model, text, sampler = (changes.pop(key, None) for key in ("model", "text", "sampler"))
+    plain = {
+        "seed": 1,
+        "steps": 2,
+        "cfg": 8.0,
+        "sampler_name": "euler",
+        "scheduler": "normal",
+        "denoise": 1.0,
+    }
+    return {
+        "model": node("CheckpointLoaderSimple", ckpt_name=model or "a.safetensors"),
+        "text": node("CLIPTextEncode", clip=["model", 1], text=text or "a red fox"),
+        "no": node("CLIPTextEncode", clip=["model", 1], text="hands"),
+        "latent": node("EmptyLatentImage", width=width, height=height, batch_size=batch_size),
+        "sampled": node(
+            "KSampler",
+            model=["model", 0],
+            positive=["text", 0],
+            negative=["no", 0],
+            latent_image=["latent", 0],
+            **{**plain, **(sampler or {})},
+        ),
+        "x": node("VAEDecode", samples=["sampled", 0], vae=["model", 2]),
+        **changes,
+    }
+
+
+class TestTextToImage:
+    @pytest.mark.parametrize(
+        ("asked", "given"), [((64, 64), (64, 64)), ((512, 768), (512, 768)), ((72, 16), (72, 16))]
+    )
+    def test_the_size_is_the_latents(
+        self, stub: comfystub.Stub, asked: tuple[int, int], given: tuple[int, int]
+    ) -> None:
+        assert [picture.size for picture in saved(stub, **text_to_image(*asked))] == [given]
+
+    def test_a_batch_of_four_is_four_different_pictures(self, stub: comfystub.Stub) -> None:
+        pictures = saved(stub, **text_to_image(batch_size=4))
+        assert len({picture.tobytes() for picture in pictures}) == 4
+
+    def test_the_same_prompt_gives_the_same_bytes_in_every_server(self) -> None:
+        def run_it() -> bytes:
+            with comfystub.patch(URL) as stub:
+                saved(stub, **text_to_image())
+                return stub.outputs[0].path.read_bytes()
+
+        assert run_it() == run_it()
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"sampler": {"seed": 2}},
+            {"text": "a blue fox"},
+            {"model": "b.safetensors"},
+            {"sampler": {"cfg": 7.0}},
+        ],
+        ids=str,
+    )
+    def test_another_seed_text_or_model_is_visible(self, stub: comfystub.Stub, change: Graph) -> None:
+        one, other = saved(stub, **text_to_image())[0], saved(stub, **text_to_image(**change))[0]
+        difference = ImageChops.difference(one, other).convert("L")
+        assert sum(difference.histogram()[25:]) > 64 * 64 / 4
+
+    @pytest.mark.parametrize("change", [{"prefix": "other"}, {"unused": empty_image()}], ids=str)
+    def test_what_does_not_go_into_the_picture_does_not_change_it(
+        self, stub: comfystub.Stub, change: Graph
+    ) -> None:
+        assert (
+            saved(stub, **text_to_image())[0].tobytes()
+            == saved(stub, **text_to_image(), **change)[0].tobytes()
+        )
+
+    def test_upscaled_latents_and_repeated_ones(self, stub: comfystub.Stub) -> None:
+        twice = node("LatentUpscaleBy", samples=["sampled", 0], upscale_method="nearest-exact", scale_by=2.0)
+        sized = node(
+            "LatentUpscale", samples=["twice", 0], upscale_method="area", width=0, height=64, crop="disabled"
+        )
+        many = node("RepeatLatentBatch", samples=["sized", 0], amount=3)
+        graph = text_to_image(64, 32, twice=twice, sized=sized, many=many)
+        graph["x"] = node("VAEDecode", samples=["many", 0], vae=["model", 2])
+        assert [picture.size for picture in saved(stub, **graph)] == [(128, 64)] * 3
+
+    def test_image_to_image_keeps_the_size_of_the_picture(self, stub: comfystub.Stub) -> None:
+        graph = text_to_image()
+        graph["latent"] = node("VAEEncode", pixels=["source", 0], vae=["model", 2])
+        graph["source"] = empty_image(70, 41, 2)
+        assert [picture.size for picture in saved(stub, **graph)] == [(64, 40)] * 2
+
+    def test_custom_samplers_take_their_steps_from_the_schedule(self, stub: comfystub.Stub) -> None:
+        graph = text_to_image()
+        graph["sampled"] = node(
+            "SamplerCustom",
+            model=["model", 0],
+            add_noise=True,
+            noise_seed=1,
+            cfg=8.0,
+            positive=["text", 0],
+            negative=["no", 0],
+            sampler=["which", 0],
+            sigmas=["sigmas", 0],
+            latent_image=["latent", 0],
+        )
+        graph["which"] = node("KSamplerSelect", sampler_name="euler")
+        graph["sigmas"] = node("BasicScheduler", model=["model", 0], scheduler="normal", steps=5, denoise=1.0)
+        saved(stub, **graph)
+        assert [e.data["value"] for e in stub.jobs[0].events if e.type == "progress"] == [1, 2, 3, 4, 5]
+
+
+class TestPictures:
+    def test_an_empty_image_has_its_color(self, stub: comfystub.Stub) -> None:
+        picture = saved(stub, x=empty_image())[0]
+        assert (picture.size, picture.getcolors()) == ((40, 30), [(1200, (0x20, 0x40, 0x60))])
+
+    @pytest.mark.parametrize(
+        ("scaling", "size"),
+        [
+            (("ImageScale", {"width": 10, "height": 20, "crop": "disabled"}), (10, 20)),
+            (("ImageScale", {"width": 0, "height": 15, "crop": "disabled"}), (20, 15)),
+            (("ImageScale", {"width": 80, "height": 0, "crop": "center"}), (80, 60)),
+            (("ImageScale", {"width": 0, "height": 0, "crop": "disabled"}), (40, 30)),
+            (("ImageScaleBy", {"scale_by": 1.5}), (60, 45)),
+            (("ImageScaleToTotalPixels", {"megapixels": 1.0, "resolution_steps": 1}), (1182, 887)),
+            (("ImageScaleToMaxDimension", {"largest_size": 80}), (80, 60)),
+        ],
+        ids=str,
+    )
+    def test_scaling(self, stub: comfystub.Stub, scaling: tuple[str, Graph], size: tuple[int, int]) -> None:
+        kind, inputs = scaling
+        x = node(kind, image=["source", 0], upscale_method="bilinear", **inputs)
+        pictures = saved(stub, x=x, source=empty_image(batch_size=2))
+        assert [picture.size for picture in pictures] == [size, size]
+
+    @pytest.mark.parametrize(
+        ("how", "inputs", "size"),
+        [
+            ("scale dimensions", {"width": 12, "height": 0, "crop": "center"}, (12, 30)),
+            ("scale by multiplier", {"multiplier": 0.5}, (20, 15)),
+            ("scale longer dimension", {"longer_size": 80}, (80, 60)),
+            ("scale shorter dimension", {"shorter_size": 15}, (20, 15)),
+            ("scale width", {"width": 20}, (20, 15)),
+            ("scale height", {"height": 60}, (80, 60)),
+            ("match size", {"match": ["other", 0], "crop": "disabled"}, (11, 13)),
+            ("scale to multiple", {"multiple": 16}, (32, 16)),
+        ],
+    )
+    def test_resizing(self, stub: comfystub.Stub, how: str, inputs: Graph, size: tuple[int, int]) -> None:
+        dynamic = {f"resize_type.{name}": value for name, value in inputs.items()}
+        x = node("ResizeImageMaskNode", input=["source", 0], resize_type=how, scale_method="area", **dynamic)
+        assert saved(stub, x=x, source=empty_image(), other=empty_image(11, 13))[0].size == size
+
+    def test_a_crop_cuts_the_middle_out(self, stub: comfystub.Stub) -> None:
+        left = Image.new("RGB", (40, 20), (255, 0, 0))
+        left.paste((0, 0, 255), (10, 0, 30, 20))
+        left.save(stub.input_dir / "a.png")
+        x = node("ImageScale", image=["source", 0], upscale_method="area", width=10, height=10, crop="center")
+        picture = saved(stub, x=x, source=node("LoadImage", image="a.png"))[0]
+        assert picture.getcolors() == [(100, (0, 0, 255))]
+
+    def test_inverting(self, stub: comfystub.Stub) -> None:
+        picture = saved(stub, x=node("ImageInvert", image=["source", 0]), source=empty_image())[0]
+        assert picture.getpixel((0, 0)) == (0xDF, 0xBF, 0x9F)
+
+    def test_a_batch_has_the_size_of_its_first_picture(self, stub: comfystub.Stub) -> None:
+        x = node("ImageBatch", image1=["one", 0], image2=["two", 0])
+        pictures = saved(stub, x=x, one=empty_image(), two=empty_image(11, 13, 2, 0xFFFFFF))
+        assert [picture.size for picture in pictures] == [(40, 30)] * 3
+        assert [picture.getpixel((0, 0))[0] for picture in pictures] == [0x20, 0xFF, 0xFF]
+
+    def test_a_loaded_picture_is_saved_as_it_was_without_its_alpha(self, stub: comfystub.Stub) -> None:
+        Image.new("RGBA", (7, 5), (1, 2, 3, 100)).save(stub.input_dir / "a.png")
+        picture = saved(stub, x=node("LoadImage", image="a.png"))[0]
+        assert (picture.size, picture.mode, picture.getpixel((0, 0))) == ((7, 5), "RGB", (1, 2, 3))
+
+    def test_a_picture_of_the_output_folder_can_be_loaded(self, stub: comfystub.Stub) -> None:
+        saved(stub, x=empty_image())
+        assert saved(stub, x=node("LoadImage", image="p_00001_.png [output]"))[0].size == (40, 30)
+
+    def test_a_frames_orientation_is_honoured(self, stub: comfystub.Stub) -> None:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        Image.new("RGB", (20, 10)).save(stub.input_dir / "a.jpg", exif=exif)
+        assert saved(stub, x=node("LoadImage", image="a.jpg"))[0].size == (10, 20)
+
+    def test_the_size_of_an_image_can_be_wired_on(self, stub: comfystub.Stub) -> None:
+        x = empty_image(width=["size", 0], height=["size", 1], batch_size=["size", 2])
+        pictures = saved(
+            stub, x=x, size=node("GetImageSize", image=["one", 0]), one=empty_image(batch_size=3)
+        )
+        assert [picture.size for picture in pictures] == [(40, 30)] * 3
+
+    def test_primitives_give_their_value(self, stub: comfystub.Stub) -> None:
+        x = empty_image(width=["width", 0])
+        assert saved(stub, x=x, width=node("PrimitiveInt", value=64))[0].size == (64, 30)
+
+    @pytest.mark.parametrize("passing", ["ImageBlur", "ImageSharpen"])
+    def test_a_node_without_a_behaviour_passes_pictures_on(self, stub: comfystub.Stub, passing: str) -> None:
+        options = {"blur_radius": 1, "sharpen_radius": 1, "sigma": 1.0, "alpha": 1.0}
+        x = node(passing, image=["source", 0], **options)
+        assert saved(stub, x=x, source=empty_image())[0].getpixel((0, 0)) == (0x20, 0x40, 0x60)
+
+
+class TestSaving:
+    def test_the_png_carries_the_prompt_and_the_workflow(self, stub: comfystub.Stub) -> None:
+        import json
+
+        extra = {"extra_pnginfo": {"workflow": {"nodes": ["ü", "狐"]}}}
+        graph = {"x": empty_image(), "save": node("SaveImage", images=["x", 0], filename_prefix="p")}
+        texts = run(stub, graph, extra_data=extra).outputs[0].image.text  # type: ignore[attr-defined]
+        assert json.loads(texts["prompt"]) == graph
+        assert json.loads(texts["workflow"]) == {"nodes": ["ü", "狐"]}
+
+    def test_the_counter_goes_on_from_what_lies_in_the_folder(self, stub: comfystub.Stub) -> None:
+        for name in ("p_00007_.webp", "p_9_x.txt", "p_x_.png", "q_00050_.png"):
+            (stub.output_dir / name).touch()
+        (stub.output_dir / "p_12_folder").mkdir()
+        saved(stub, x=empty_image())
+        assert stub.outputs[0].filename == "p_00013_.png"
+
+    def test_a_file_that_was_deleted_gives_its_number_back(self, stub: comfystub.Stub) -> None:
+        saved(stub, x=empty_image())
+        stub.outputs[0].path.unlink()
+        saved(stub, x=empty_image(color=1))
+        assert stub.outputs[1].filename == "p_00001_.png"
+
+    def test_tokens_in_the_prefix(self, stub: comfystub.Stub) -> None:
+        import datetime
+
+        saved(stub, prefix="%width%x%height%/%year%_%nothing%", x=empty_image())
+        year = datetime.date.today().year
+        assert (stub.outputs[0].subfolder, stub.outputs[0].filename) == (
+            "40x30",
+            f"{year}_%nothing%_00001_.png",
+        )
+
+    @pytest.mark.parametrize("prefix", ["b%batch_num%", "folder/", ""])
+    def test_such_a_prefix_always_starts_at_one_and_overwrites(
+        self, stub: comfystub.Stub, prefix: str
+    ) -> None:
+        saved(stub, prefix=prefix, x=empty_image(batch_size=2))
+        saved(stub, prefix=prefix, x=empty_image(batch_size=2, color=1))
+        first, second = (job.outputs for job in stub.jobs)
+        assert [one.path for one in first] == [one.path for one in second]
+        assert [one.filename[-11:] for one in first] == ["_00001_.png", "_00002_.png"]
+
+    def test_a_preview_goes_to_the_temp_folder(self, stub: comfystub.Stub) -> None:
+        run(stub, {"x": empty_image(), "p": node("PreviewImage", images=["x", 0])})
+        output = stub.outputs[0]
+        assert (output.type, output.path.parent) == ("temp", stub.temp_dir)
+        assert output.filename.startswith("ComfyUI_temp_")
+
+    @pytest.mark.parametrize(("kind", "ending"), [("SaveAnimatedWEBP", ".webp"), ("SaveAnimatedPNG", ".png")])
+    def test_animations(self, stub: comfystub.Stub, kind: str, ending: str) -> None:
+        graph = text_to_image(batch_size=3)
+        own = {"lossless": True, "quality": 80, "method": "default", "compress_level": 4}
+        graph["save"] = node(kind, images=["x", 0], filename_prefix="a", fps=6.0, **own)
+        output = run(stub, graph).outputs[0]
+        assert output.filename == f"a_00001_{ending}"
+        with Image.open(output.path) as image:
+            assert image.n_frames == 3  # type: ignore[attr-defined]
+
+    def test_text_output(self, stub: comfystub.Stub) -> None:
+        graph = {"t": node("PrimitiveString", value="hello"), "p": node("PreviewAny", source=["t", 0])}
+        assert run(stub, graph).ui == {"p": {"text": ["hello"]}}
+
+
+class TestImageOption:
+    def picture(self) -> Image.Image:
+        return Image.effect_noise((24, 12), 50).convert("RGB")
+
+    def test_a_pillow_image_is_taken_as_it_is(self) -> None:
+        with comfystub.patch(URL, image=self.picture()) as stub:
+            assert [p.size for p in saved(stub, **text_to_image(batch_size=2))] == [(24, 12)] * 2
+
+    @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+    def test_a_path(self, tmp_path: Any, name: str) -> None:
+        self.picture().save(tmp_path / name)
+        with Image.open(tmp_path / name) as picture, comfystub.patch(URL, image=tmp_path / name) as stub:
+            assert saved(stub, **text_to_image())[0].tobytes() == picture.convert("RGB").tobytes()
+
+    def test_a_function_of_job_and_node(self) -> None:
+        def make(job: comfystub.Job, sampler: comfystub.JobNode) -> Image.Image:
+            return Image.new("RGB", (sampler.inputs["seed"], job.node("text").inputs["text"].count("o")))
+
+        with comfystub.patch(URL, image=make) as stub:
+            graph = text_to_image(text="oooo", sampler={"seed": 9})
+            assert saved(stub, **graph)[0].size == (9, 4)
+
+    def test_what_it_raises_fails_the_job(self) -> None:
+        def make(job: comfystub.Job, sampler: comfystub.JobNode) -> Image.Image:
+            raise ValueError("no picture today")
+
+        with comfystub.patch(URL, image=make) as stub, stub.client() as client:
+            graph = {**text_to_image(), "save": node("SaveImage", images=["x", 0], filename_prefix="p")}
+            client.post("/prompt", json={"prompt": graph})
+            error = stub.jobs[0].error
+            assert error is not None
+            assert (error["exception_type"], error["exception_message"]) == (
+                "ValueError",
+                "no picture today\n",
+            )
+
+
+class TestUnknownNodes:
+    GRAPH = {
+        "x": node("MyUpscaler", image=["source", 0], factor=2),
+        "source": empty_image(),
+        "save": node("SaveImage", images=["x", 0], filename_prefix="p"),
+    }
+
+    def test_an_accepted_unknown_class_passes_pictures_on(self) -> None:
+        with comfystub.patch(URL, unknown_nodes="accept") as stub:
+            assert run(stub, self.GRAPH).outputs[0].image.size == (40, 30)
+
+    def test_an_unknown_class_at_the_end_saves_what_came(self) -> None:
+        with comfystub.patch(URL, unknown_nodes="accept") as stub:
+            graph = {"x": empty_image(), "end": node("MySaver", images=["x", 0], filename_prefix="mine")}
+            assert run(stub, graph).outputs[0].filename == "mine_00001_.png"
+
+    def test_an_own_object_info_brings_custom_classes(self) -> None:
+        upscaler = {
+            "input": {"required": {"image": ["IMAGE", {}], "factor": ["INT", {"default": 2, "max": 4}]}},
+            "output": ["IMAGE"],
+            "output_node": False,
+        }
+        with comfystub.patch(URL) as stub, stub.client() as client:
+            info = {**client.get("/object_info").json(), "MyUpscaler": upscaler}
+        with comfystub.patch(URL, object_info=info) as stub, stub.client() as client:
+            assert run(stub, self.GRAPH).outputs[0].image.size == (40, 30)
+            bad = {**self.GRAPH, "x": node("MyUpscaler", image=["source", 0], factor=9)}
+            errors = client.post("/prompt", json={"prompt": bad}).json()["node_errors"]
+            assert errors["x"]["errors"][0]["type"] == "value_bigger_than_max"
+            assert client.get("/object_info/MyUpscaler").json()["MyUpscaler"]["output"] == ["IMAGE"]
+
+
+class TestWithoutValidation:
+    def run(self, graph: Graph) -> comfystub.Job:
+        with comfystub.patch(URL, validate=False) as stub:
+            return run(stub, graph)
+
+    def test_an_unknown_class_is_a_black_box(self) -> None:
+        assert self.run(TestUnknownNodes.GRAPH).status == "completed"
+
+    def test_an_output_node_without_its_picture_saves_the_default_one(self) -> None:
+        with comfystub.patch(URL, validate=False) as stub:
+            output = run(stub, {"9": node("SaveImage", filename_prefix="p", images=["gone", 0])}).outputs[0]
+            assert output.image.size == (512, 512)
+
+    def test_a_graph_without_an_output_node_runs_and_leaves_nothing(self) -> None:
+        job = self.run({"1": empty_image()})
+        assert (job.status, job.outputs) == ("completed", [])
+
+    def test_values_are_taken_as_they_come(self) -> None:
+        with comfystub.patch(URL, validate=False) as stub:
+            assert saved(stub, x=empty_image(width="50", height="tall"))[0].size == (50, 512)
+
+    def test_a_cycle_fails_when_it_runs(self) -> None:
+        graph = {"a": node("ImageInvert", image=["a", 0]), "9": node("SaveImage", images=["a", 0])}
+        with comfystub.patch(URL, validate=False) as stub, stub.client() as client:
+            client.post("/prompt", json={"prompt": graph})
+            assert stub.jobs[0].error is not None
+            assert "cycle" in stub.jobs[0].error["exception_message"]
