@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from comfystub.engine.cache import Entry
 from comfystub.engine.errors import traceback_of, type_of
 from comfystub.engine.events import NodeState, Preview
-from comfystub.engine.graph import Schedule, inputs_of, is_link, signatures
+from comfystub.engine.graph import Schedule, inputs_of, is_link, links_of, signatures
 from comfystub.engine.job import CANCELLED, COMPLETED, FAILED, RUNNING, Job
 from comfystub.nodes.behaviours import NEVER_CACHED, behaviour_of
 from comfystub.nodes.invocation import Invocation, Progress, Reports, Result
@@ -97,13 +97,14 @@ class Execution:
         job, cache = self._job, self._engine.cache
         job.state = RUNNING
         self._fingerprints = self._read_files()
-        self._signatures = signatures(self._prompt, self._own_mark)
+        links = links_of(self._prompt)
+        self._signatures = signatures(self._prompt, links, self._own_mark)
         self._engine.hub.status(len(self._engine.queue))
         self._message("execution_start")
         self._forget_temp_names()
         cached = [node_id for node_id in self._prompt if self._signatures[node_id] in cache]
         self._message("execution_cached", nodes=cached)
-        self._schedule = Schedule(self._prompt, job.output_ids, self._is_output, self._is_cached)
+        self._schedule = Schedule(links, job.output_ids, self._is_output, self._is_cached)
         job.planned = sum(not self._is_cached(node_id) for node_id in self._schedule)
 
     def _nodes(self) -> Beats:

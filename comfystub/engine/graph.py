@@ -24,11 +24,17 @@ def inputs_of(prompt: Prompt, node_id: str) -> Mapping[str, Any]:
     return inputs if isinstance(inputs, Mapping) else {}
 
 
-def links_of(prompt: Prompt, node_id: str) -> list[str]:
-    """The nodes that a node is linked to, in the order of its inputs."""
-    return [
-        value[0] for value in inputs_of(prompt, node_id).values() if is_link(value) and value[0] in prompt
-    ]
+Links = Mapping[str, list[str]]
+
+
+def links_of(prompt: Prompt) -> Links:
+    """For each node, the nodes that it is linked to, in the order of its inputs."""
+    return {
+        node_id: [
+            value[0] for value in inputs_of(prompt, node_id).values() if is_link(value) and value[0] in prompt
+        ]
+        for node_id in prompt
+    }
 
 
 class Schedule:
@@ -42,7 +48,7 @@ class Schedule:
 
     def __init__(
         self,
-        prompt: Prompt,
+        links: Links,
         outputs: Iterable[str],
         is_output: Callable[[str], bool],
         done: Callable[[str], bool],
@@ -50,7 +56,7 @@ class Schedule:
         self._waits_for: dict[str, set[str]] = {}
         self._feeds: dict[str, list[str]] = {}
         for output in outputs:
-            self._walk(prompt, output, done)
+            self._walk(links, output, done)
         self._places = {node_id: place for place, node_id in enumerate(self._waits_for)}
         self._ranks = self._rank(is_output)
         self._ready: list[tuple[int, int, str]] = []
@@ -58,14 +64,14 @@ class Schedule:
             if not waits_for:
                 self._make_ready(node_id)
 
-    def _walk(self, prompt: Prompt, output: str, done: Callable[[str], bool]) -> None:
+    def _walk(self, links: Links, output: str, done: Callable[[str], bool]) -> None:
         """Find what an output needs: the last link of a node is followed first."""
         stack = [output]
         while stack:
             node_id = stack.pop()
             if node_id in self._waits_for:
                 continue
-            needed = [] if done(node_id) else [link for link in links_of(prompt, node_id) if not done(link)]
+            needed = [] if done(node_id) else [link for link in links[node_id] if not done(link)]
             self._waits_for[node_id] = set(needed)
             for link in self._waits_for[node_id]:
                 self._feeds.setdefault(link, []).append(node_id)
@@ -105,27 +111,25 @@ class Schedule:
                 self._make_ready(fed)
 
 
-def signatures(prompt: Prompt, marks: Callable[[str], Any]) -> dict[str, bytes]:
+def signatures(prompt: Prompt, links: Links, marks: Callable[[str], Any]) -> dict[str, bytes]:
     """A digest for each node, of its class, its inputs and the same of everything upstream.
 
     Equal digests mean equal results.  ``marks`` gives what else counts for a node: its own id, the
     content of a file.  Node ids and titles do not count.
     """
     found: dict[str, bytes] = {}
+    entered: set[str] = set()
     for start in prompt:
         stack = [start]
         while stack:
             node_id = stack[-1]
-            if node_id in found:
-                stack.pop()
+            if node_id not in entered:
+                entered.add(node_id)
+                # What was entered and is not found yet lies above: a cycle, which is no result of anything.
+                stack += [link for link in links[node_id] if link not in entered]
                 continue
-            missing = [link for link in links_of(prompt, node_id) if link not in found]
-            # A node met again above itself belongs to a cycle, which is no result of anything.
-            cyclic = missing and not set(missing).isdisjoint(stack)
-            if missing and not cyclic:
-                stack += missing
-                continue
-            found[node_id] = _digest(prompt, node_id, found, marks(node_id))
+            if node_id not in found:
+                found[node_id] = _digest(prompt, node_id, found, marks(node_id))
             stack.pop()
     return found
 

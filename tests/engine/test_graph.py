@@ -6,9 +6,14 @@ from typing import Any
 
 import pytest
 
-from comfystub.engine.graph import Schedule, signatures
+from comfystub.engine.graph import Schedule, links_of
+from comfystub.engine.graph import signatures as signatures_of
 
 Graph = dict[str, Any]
+
+
+def signatures(prompt: Graph, mark: Any = None) -> dict[str, bytes]:
+    return signatures_of(prompt, links_of(prompt), lambda node_id: mark)
 
 
 def graph(**nodes: tuple[str, list[str]]) -> Graph:
@@ -20,9 +25,8 @@ def graph(**nodes: tuple[str, list[str]]) -> Graph:
 
 
 def order(prompt: Graph, *outputs: str, done: set[str] | None = None) -> list[str]:
-    schedule = Schedule(
-        prompt, outputs, lambda node_id: node_id in outputs, lambda node: node in (done or ())
-    )
+    links = links_of(prompt)
+    schedule = Schedule(links, outputs, lambda node_id: node_id in outputs, lambda node: node in (done or ()))
     found = []
     while (node_id := schedule.next()) is not None:
         found.append(node_id)
@@ -72,7 +76,7 @@ def test_what_no_output_reaches_does_not_run() -> None:
 
 def test_a_cycle_leaves_its_nodes_unfinished() -> None:
     prompt = graph(a=("A", ["b"]), b=("B", ["a"]), save=("Save", ["b"]))
-    schedule = Schedule(prompt, ["save"], lambda node: node == "save", lambda node: False)
+    schedule = Schedule(links_of(prompt), ["save"], lambda node: node == "save", lambda node: False)
     assert schedule.next() is None
     assert set(schedule) == {"a", "b", "save"}
 
@@ -81,7 +85,7 @@ def test_a_deep_graph_needs_no_deep_stack() -> None:
     nodes = {f"n{i}": ("A", [f"n{i - 1}"] if i else []) for i in range(5000)}
     prompt = graph(**nodes)
     assert order(prompt, "n4999") == list(nodes)
-    assert len(set(signatures(prompt, lambda node_id: None).values())) == 5000
+    assert len(set(signatures(prompt).values())) == 5000
 
 
 def node(kind: str, **inputs: Any) -> dict[str, Any]:
@@ -89,7 +93,7 @@ def node(kind: str, **inputs: Any) -> dict[str, Any]:
 
 
 def digest(prompt: Graph, node_id: str = "x", mark: Any = None) -> bytes:
-    return signatures(prompt, lambda node: mark)[node_id]
+    return signatures(prompt, mark)[node_id]
 
 
 BASE = {"a": node("A", seed=1), "x": node("X", source=["a", 0], size=5)}
@@ -124,10 +128,22 @@ def test_these_count(other: Graph) -> None:
     assert digest(other) != digest(BASE)
 
 
+def test_what_lies_behind_two_links_counts_for_both() -> None:
+    def diamond(seed: int) -> Graph:
+        return {
+            "a": node("A", seed=seed),
+            "b": node("B", source=["a", 0]),
+            "x": node("X", first=["a", 0], second=["b", 0]),
+        }
+
+    assert digest(diamond(1), "b") != digest(diamond(2), "b")
+    assert digest(diamond(1), "b") == digest({key: diamond(1)[key] for key in "bxa"}, "b")
+
+
 def test_what_the_engine_adds_counts() -> None:
     assert digest(BASE, mark="the content of a file") != digest(BASE)
 
 
 def test_nodes_of_a_cycle_have_signatures_too() -> None:
     prompt = graph(a=("A", ["b"]), b=("B", ["a"]), c=("C", ["c"]))
-    assert set(signatures(prompt, lambda node_id: None)) == {"a", "b", "c"}
+    assert set(signatures(prompt)) == {"a", "b", "c"}
