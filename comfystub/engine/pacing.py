@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from comfystub.engine.engine import Engine
     from comfystub.engine.job import Job
 
 #: What ``pace=`` takes.
 PaceArgument = str | int
+
+
+class Mover(Protocol):
+    """What a pace asks of the engine."""
+
+    def finish(self, job: Job) -> None: ...
+
+    def run_into(self, job: Job, part: float) -> None: ...
 
 
 class Pace(Protocol):
@@ -22,9 +29,9 @@ class Pace(Protocol):
     settles: bool
     moves: bool
 
-    def submitted(self, engine: Engine, job: Job) -> None: ...
+    def submitted(self, engine: Mover, job: Job) -> None: ...
 
-    def looked_at(self, engine: Engine, job: Job) -> None: ...
+    def looked_at(self, engine: Mover, job: Job) -> None: ...
 
 
 class Instant:
@@ -33,10 +40,10 @@ class Instant:
     settles = True
     moves = True
 
-    def submitted(self, engine: Engine, job: Job) -> None:
+    def submitted(self, engine: Mover, job: Job) -> None:
         """Nothing yet: the client may want to open its socket first."""
 
-    def looked_at(self, engine: Engine, job: Job) -> None:
+    def looked_at(self, engine: Mover, job: Job) -> None:
         engine.finish(job)
 
 
@@ -46,10 +53,10 @@ class AtOnce:
     settles = True
     moves = True
 
-    def submitted(self, engine: Engine, job: Job) -> None:
+    def submitted(self, engine: Mover, job: Job) -> None:
         engine.finish(job)
 
-    def looked_at(self, engine: Engine, job: Job) -> None:
+    def looked_at(self, engine: Mover, job: Job) -> None:
         engine.finish(job)
 
 
@@ -62,10 +69,10 @@ class AfterLooks:
     def __init__(self, looks: int) -> None:
         self._looks = looks
 
-    def submitted(self, engine: Engine, job: Job) -> None:
+    def submitted(self, engine: Mover, job: Job) -> None:
         """Only looks count."""
 
-    def looked_at(self, engine: Engine, job: Job) -> None:
+    def looked_at(self, engine: Mover, job: Job) -> None:
         job.looks += 1
         if job.looks >= self._looks:
             engine.finish(job)
@@ -79,10 +86,10 @@ class ByHand:
     settles = False
     moves = False
 
-    def submitted(self, engine: Engine, job: Job) -> None:
+    def submitted(self, engine: Mover, job: Job) -> None:
         """Nothing: the test moves it."""
 
-    def looked_at(self, engine: Engine, job: Job) -> None:
+    def looked_at(self, engine: Mover, job: Job) -> None:
         """Nothing: the test moves it."""
 
 
