@@ -215,7 +215,7 @@ def animated_webp(
 ) -> bytes:
     """Return an animated WebP that plays the pictures; of one picture, an ordinary WebP.
 
-    Equal pictures in a row become one frame that is shown longer, as Pillow writes them.
+    Equal pictures in a row become one frame, as Pillow writes them.
 
     Args:
         pictures: one or more of the same size.
@@ -235,7 +235,7 @@ def animated_png(
 ) -> bytes:
     """Return an animated PNG that plays the pictures; of one picture, an ordinary PNG.
 
-    Equal pictures in a row become one frame that is shown longer, as Pillow writes them.
+    Equal pictures in a row become one frame, as Pillow writes them.
 
     Args:
         pictures: one or more of the same size.

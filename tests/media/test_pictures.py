@@ -271,7 +271,6 @@ class TestPreview:
 
 Animate = Callable[..., bytes]
 
-EQUAL = [Solid(0x0000FF, 32, 32)] * 3
 DIFFERENT = [Mosaic(digest(number), 32, 32) for number in range(3)]
 TURNED = [Pixels(RGBA.resize((32, 32)).rotate(90 * turn)) for turn in (0, 1, 1, 2)]
 
@@ -299,10 +298,6 @@ class TestAnimations:
         shown = frames(animated(pictures, fps=6.0))
         assert [seen(image) for image, _ in shown] == [seen(picture.pixels()) for picture in pictures]
         assert {duration for _, duration in shown} == {166}
-
-    def test_take_as_long_with_equal_pictures(self, animated: Animate) -> None:
-        shown = frames(animated([*DIFFERENT[:1], *EQUAL], fps=10))
-        assert sum(duration for _, duration in shown) == 400
 
     @pytest.mark.parametrize(
         ("pictures", "mode"), [(DIFFERENT, "RGB"), (TURNED, "RGBA")], ids=["RGB", "RGBA"]
