@@ -3,46 +3,44 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from comfystub.nodes.catalogue import model_folders
 from comfystub.nodes.schema import NodeClass
 from comfystub.server.http import NOT_FOUND, Request, Response, json_response
-
-if TYPE_CHECKING:
-    from comfystub.server.server import Server
+from comfystub.server.state import State
 
 
-def get_object_info(server: Server, request: Request) -> Response:
+def get_object_info(server: State, request: Request) -> Response:
     known = server.engine.known.catalogue
     classes = (known.get(name) for name in known)
     return json_response({found.name: _info(server, found) for found in classes if found})
 
 
-def get_node_info(server: Server, request: Request, node_class: str) -> Response:
+def get_node_info(server: State, request: Request, node_class: str) -> Response:
     found = server.engine.known.catalogue.get(node_class)
     return json_response({found.name: _info(server, found)} if found else {})
 
 
-def _info(server: Server, node_class: NodeClass) -> dict[str, Any]:
+def _info(server: State, node_class: NodeClass) -> dict[str, Any]:
     return node_class.info(server.engine.known.inventory.options)
 
 
-def get_folders(server: Server, request: Request) -> Response:
+def get_folders(server: State, request: Request) -> Response:
     return json_response(server.engine.known.inventory.folders())
 
 
-def get_models(server: Server, request: Request, folder: str) -> Response:
+def get_models(server: State, request: Request, folder: str) -> Response:
     inventory = server.engine.known.inventory
     return json_response(inventory.names(folder)) if folder in inventory.folders() else NOT_FOUND
 
 
-def get_embeddings(server: Server, request: Request) -> Response:
+def get_embeddings(server: State, request: Request) -> Response:
     names = server.engine.known.inventory.names("embeddings")
     return json_response([os.path.splitext(name)[0] for name in names])
 
 
-def get_model_folders(server: Server, request: Request) -> Response:
+def get_model_folders(server: State, request: Request) -> Response:
     folders = [
         name for name in server.engine.known.inventory.folders() if name not in ("configs", "custom_nodes")
     ]
@@ -55,7 +53,7 @@ def get_model_folders(server: Server, request: Request) -> Response:
     )
 
 
-def get_model_files(server: Server, request: Request, folder: str) -> Response:
+def get_model_files(server: State, request: Request, folder: str) -> Response:
     inventory = server.engine.known.inventory
     if folder not in inventory.folders():
         return NOT_FOUND
@@ -68,15 +66,15 @@ def get_model_files(server: Server, request: Request, folder: str) -> Response:
     )
 
 
-def get_metadata(server: Server, request: Request, folder: str) -> Response:
+def get_metadata(server: State, request: Request, folder: str) -> Response:
     """The ``__metadata__`` of a model file: installed models are names, so none has any."""
     return NOT_FOUND
 
 
-def get_nothing(server: Server, request: Request) -> Response:
+def get_nothing(server: State, request: Request) -> Response:
     """A list that a server without custom nodes has nothing in."""
     return json_response({})
 
 
-def get_subgraph(server: Server, request: Request, subgraph: str) -> Response:
+def get_subgraph(server: State, request: Request, subgraph: str) -> Response:
     return json_response(None)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from comfystub.engine.events import MESSAGES
 from comfystub.engine.job import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, Job
 from comfystub.server.http import Request, Response, json_response
 from comfystub.server.prompts import CANONICAL_UUID
-
-if TYPE_CHECKING:
-    from comfystub.server.server import Server
+from comfystub.server.state import State
 
 STATUSES = (PENDING, RUNNING, COMPLETED, FAILED, CANCELLED)
 SORT_KEYS = ("created_at", "execution_duration")
@@ -41,7 +39,7 @@ class Query(NamedTuple):
     offset: int
 
 
-def list_jobs(server: Server, request: Request) -> Response:
+def list_jobs(server: State, request: Request) -> Response:
     try:
         query = _query(request.params)
     except BadParameter as problem:
@@ -59,7 +57,7 @@ def list_jobs(server: Server, request: Request) -> Response:
     return json_response({"jobs": rows[query.offset : stop], "pagination": pagination})
 
 
-def get_job(server: Server, request: Request, job_id: str) -> Response:
+def get_job(server: State, request: Request, job_id: str) -> Response:
     server.engine.look(job_id)
     job = next((job for job in _known_jobs(server) if job.id == job_id), None)
     if job is None:
@@ -72,11 +70,11 @@ def get_job(server: Server, request: Request, job_id: str) -> Response:
     return json_response(row)
 
 
-def cancel_job(server: Server, request: Request, job_id: str) -> Response:
+def cancel_job(server: State, request: Request, job_id: str) -> Response:
     return json_response({"cancelled": server.engine.cancel(job_id)})
 
 
-def cancel_jobs(server: Server, request: Request) -> Response:
+def cancel_jobs(server: State, request: Request) -> Response:
     try:
         body = request.json()
     except ValueError:
@@ -91,7 +89,7 @@ def cancel_jobs(server: Server, request: Request) -> Response:
     return json_response({"cancelled": any(cancelled)})
 
 
-def _known_jobs(server: Server) -> Iterator[Job]:
+def _known_jobs(server: State) -> Iterator[Job]:
     """Running, waiting in heap order, history oldest first."""
     queue = server.engine.queue
     if queue.running:

@@ -6,13 +6,11 @@ import logging
 import re
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from comfystub.engine import errors
 from comfystub.server.http import EMPTY, Request, Response, json_response
-
-if TYPE_CHECKING:
-    from comfystub.server.server import Server
+from comfystub.server.state import State
 
 log = logging.getLogger("comfystub")
 
@@ -26,12 +24,12 @@ class UnknownNodeWarning(UserWarning):
     """A prompt was rejected for a node class that the built-in catalogue lacks."""
 
 
-def get_prompt(server: Server, request: Request) -> Response:
+def get_prompt(server: State, request: Request) -> Response:
     server.engine.look()
     return json_response({"exec_info": {"queue_remaining": len(server.engine.queue)}})
 
 
-def post_prompt(server: Server, request: Request) -> Response:
+def post_prompt(server: State, request: Request) -> Response:
     body = request.json()
     number = _number(server, body)
     if "prompt" not in body:
@@ -62,7 +60,7 @@ def post_prompt(server: Server, request: Request) -> Response:
     return json_response({"prompt_id": job.id, "number": number, "node_errors": verdict.node_errors})
 
 
-def _number(server: Server, body: Any) -> float:
+def _number(server: State, body: Any) -> float:
     """A prompt's place in the queue; the counter is left alone by a prompt that brings its own."""
     if not isinstance(body, dict):
         return 0
@@ -73,7 +71,7 @@ def _number(server: Server, body: Any) -> float:
 
 
 def _extra_data(
-    server: Server, request: Request, body: dict[str, Any]
+    server: State, request: Request, body: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """What a prompt carries besides the graph, its keys of paid services apart."""
     extra_data = body.get("extra_data", {})
@@ -91,7 +89,7 @@ def _rejected(problem: errors.Error, node_errors: dict[str, Any] | None = None) 
     return json_response(errors.rejection(problem, node_errors), 400)
 
 
-def _advise(server: Server, problem: errors.Error) -> None:
+def _advise(server: State, problem: errors.Error) -> None:
     """Tell the test's author what to do about a class that only their own server has."""
     class_type = problem["extra_info"].get("class_type")
     if (
@@ -112,7 +110,7 @@ def _advise(server: Server, problem: errors.Error) -> None:
         log.warning(advice)
 
 
-def get_queue(server: Server, request: Request) -> Response:
+def get_queue(server: State, request: Request) -> Response:
     server.engine.look()
     queue = server.engine.queue
     running = [queue.running] if queue.running else []
@@ -124,11 +122,11 @@ def get_queue(server: Server, request: Request) -> Response:
     )
 
 
-def post_queue(server: Server, request: Request) -> Response:
+def post_queue(server: State, request: Request) -> Response:
     return _clear_and_delete(request, server.engine.clear, server.engine.delete)
 
 
-def post_interrupt(server: Server, request: Request) -> Response:
+def post_interrupt(server: State, request: Request) -> Response:
     try:
         body = request.json()
     except ValueError:
@@ -137,13 +135,13 @@ def post_interrupt(server: Server, request: Request) -> Response:
     return EMPTY
 
 
-def post_free(server: Server, request: Request) -> Response:
+def post_free(server: State, request: Request) -> Response:
     body = request.json()
     server.engine.free(memory=bool(body.get("free_memory", False)))
     return EMPTY
 
 
-def get_history(server: Server, request: Request) -> Response:
+def get_history(server: State, request: Request) -> Response:
     server.engine.look()
     params = request.params
     max_items = int(params["max_items"]) if "max_items" in params else None
@@ -152,13 +150,13 @@ def get_history(server: Server, request: Request) -> Response:
     return json_response({job.id: job.history_entry() for job in page})
 
 
-def get_history_entry(server: Server, request: Request, prompt_id: str) -> Response:
+def get_history_entry(server: State, request: Request, prompt_id: str) -> Response:
     server.engine.look(prompt_id)
     job = server.engine.history.get(prompt_id)
     return json_response({prompt_id: job.history_entry()} if job else {})
 
 
-def post_history(server: Server, request: Request) -> Response:
+def post_history(server: State, request: Request) -> Response:
     history = server.engine.history
     return _clear_and_delete(request, history.clear, history.delete)
 

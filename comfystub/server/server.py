@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from comfystub.engine.engine import Engine
-from comfystub.media.files import Folders
 from comfystub.server.http import EMPTY, FORBIDDEN, Headers, Request, Response, failure, text_response
 from comfystub.server.origin import is_foreign
 from comfystub.server.router import Router
 from comfystub.server.routes import ROUTER
+from comfystub.server.state import State
 from comfystub.server.system import MAX_BODY
 
 log = logging.getLogger("comfystub")
@@ -50,18 +50,13 @@ class Call(NamedTuple):
         return json.loads(self.request.body)
 
 
-class Server:
-    """Answers requests from an engine and its folders, and keeps a list of what it was asked."""
+class Server(State):
+    """Answers requests, and keeps a list of what it was asked."""
 
     def __init__(self, engine: Engine, router: Router = ROUTER) -> None:
-        self.engine = engine
-        self.settings: dict[str, Any] = {}
+        super().__init__(engine)
         self.calls: list[Call] = []
         self._router = router
-
-    @property
-    def folders(self) -> Folders:
-        return self.engine.known.folders
 
     def respond(self, request: Request) -> Response:
         """Answer a request as ComfyUI 0.33 does."""

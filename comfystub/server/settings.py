@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from comfystub.server.http import EMPTY, Request, Response, json_response
-
-if TYPE_CHECKING:
-    from comfystub.server.server import Server
+from comfystub.server.state import State
 
 
-def get_settings(server: Server, request: Request) -> Response:
+def get_settings(server: State, request: Request) -> Response:
     return json_response(server.settings)
 
 
-def post_settings(server: Server, request: Request) -> Response:
+def post_settings(server: State, request: Request) -> Response:
     server.settings |= dict(request.json().items())
     return EMPTY
 
 
-def get_setting(server: Server, request: Request, setting: str) -> Response:
+def get_setting(server: State, request: Request, setting: str) -> Response:
     return json_response(server.settings.get(setting))
 
 
-def post_setting(server: Server, request: Request, setting: str) -> Response:
+def post_setting(server: State, request: Request, setting: str) -> Response:
     server.settings[setting] = request.json()
     return EMPTY
 
 
-def get_users(server: Server, request: Request) -> Response:
+def get_users(server: State, request: Request) -> Response:
     return json_response({"storage": "server", "migrated": True})
 
 
-def post_users(server: Server, request: Request) -> Response:
+def post_users(server: State, request: Request) -> Response:
     username = str(request.json().get("username") or "").strip()
     if not username:
         return json_response({"error": "username not provided"}, 400)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from comfystub.media.files import entries
 from comfystub.server.http import Request, Response, json_response, text_response
-
-if TYPE_CHECKING:
-    from comfystub.server.server import Server
+from comfystub.server.state import State
 
 VERSION = "0.33.0"
 MAX_BODY = 104_857_600
@@ -62,7 +60,7 @@ NOT_STORED = (
 )
 
 
-def get_index(server: Server, request: Request) -> Response:
+def get_index(server: State, request: Request) -> Response:
     return Response(200, (("Content-Type", "text/html"), *NOT_STORED), INDEX.encode())
 
 
@@ -71,44 +69,44 @@ FEATURES_ANSWER = json_response(FEATURES)
 SYSTEM_STATS_ANSWER = json_response(SYSTEM_STATS)
 
 
-def get_features(server: Server, request: Request) -> Response:
+def get_features(server: State, request: Request) -> Response:
     return FEATURES_ANSWER
 
 
-def get_system_stats(server: Server, request: Request) -> Response:
+def get_system_stats(server: State, request: Request) -> Response:
     return SYSTEM_STATS_ANSWER
 
 
-def get_extensions(server: Server, request: Request) -> Response:
+def get_extensions(server: State, request: Request) -> Response:
     return json_response([])
 
 
-def get_logs(server: Server, request: Request) -> Response:
+def get_logs(server: State, request: Request) -> Response:
     return json_response("")
 
 
-def get_raw_logs(server: Server, request: Request) -> Response:
+def get_raw_logs(server: State, request: Request) -> Response:
     return json_response({"entries": [], "size": {"cols": 80, "rows": 24}})
 
 
-def get_folder_paths(server: Server, request: Request) -> Response:
+def get_folder_paths(server: State, request: Request) -> Response:
     folders = server.engine.known.inventory.folders()
     return json_response({folder: [f"/ComfyUI/models/{folder}"] for folder in folders})
 
 
-def get_internal_files(server: Server, request: Request, kind: str) -> Response:
+def get_internal_files(server: State, request: Request, kind: str) -> Response:
     if kind not in ("output", "input", "temp"):
         return json_response({"error": "Invalid directory type"}, 400)
     folder = server.folders.folder(kind)
     return json_response([f"{path.name} [{kind}]" for path in entries(folder, folder) if path.is_file()])
 
 
-def no_assets(server: Server, request: Request, **_: str) -> Response:
+def no_assets(server: State, request: Request, **_: str) -> Response:
     message = "Assets are disabled on this server."
     return json_response({"error": {"code": "SERVICE_DISABLED", "message": message, "details": {}}}, 503)
 
 
-def get_socket(server: Server, request: Request) -> Response:
+def get_socket(server: State, request: Request) -> Response:
     """``/ws`` asked for without a WebSocket handshake."""
     asked = request.headers.get("upgrade")
     return text_response(f'No WebSocket UPGRADE hdr: {asked}\n Can "Upgrade" only to "WebSocket".', 400)

@@ -7,28 +7,25 @@ import json
 import os
 import pathlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from comfystub.media.convert import put_mask
 from comfystub.media.files import TYPES, inside
 from comfystub.server.http import BAD_REQUEST, Request, Response, json_response
 from comfystub.server.multipart import NotMultipart, Part, parse
-
-if TYPE_CHECKING:
-    from comfystub.server.server import Server
+from comfystub.server.state import State
 
 Form = dict[str, Part]
 Save = Callable[[pathlib.Path, bytes], None]
 
 
-def upload_image(server: Server, request: Request) -> Response:
+def upload_image(server: State, request: Request) -> Response:
     def save(path: pathlib.Path, content: bytes) -> None:
         path.write_bytes(content)
 
     return _upload(server, request, lambda form: save)
 
 
-def upload_mask(server: Server, request: Request) -> Response:
+def upload_mask(server: State, request: Request) -> Response:
     """Put the upload's alpha on the original and save that under the upload's name."""
 
     def saver(form: Form) -> Save:
@@ -43,7 +40,7 @@ def upload_mask(server: Server, request: Request) -> Response:
     return _upload(server, request, saver)
 
 
-def _original(server: Server, reference: dict[str, str]) -> pathlib.Path | None:
+def _original(server: State, reference: dict[str, str]) -> pathlib.Path | None:
     """The picture a mask belongs to; ``None`` when it is not there."""
     folder = server.folders.folder(_known_type(reference.get("type", "output")))
     path = inside(
@@ -52,7 +49,7 @@ def _original(server: Server, reference: dict[str, str]) -> pathlib.Path | None:
     return path if path is not None and os.path.isfile(path) else None
 
 
-def _upload(server: Server, request: Request, saver: Callable[[Form], Save]) -> Response:
+def _upload(server: State, request: Request, saver: Callable[[Form], Save]) -> Response:
     try:
         form = parse(request.headers.get("content-type", ""), request.body)
     except NotMultipart:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from comfystub.media.files import entries, inside
 from comfystub.server.http import (
@@ -17,15 +17,13 @@ from comfystub.server.http import (
     json_response,
     text_response,
 )
+from comfystub.server.state import State
 from comfystub.server.views import ACTIVE_TYPES, BINARY, file_response, guess_type
-
-if TYPE_CHECKING:
-    from comfystub.server.server import Server
 
 CONFLICT = text_response("File already exists", 409)
 
 
-def list_files(server: Server, request: Request) -> Response:
+def list_files(server: State, request: Request) -> Response:
     params = request.params
     if not params.get("dir"):
         return text_response("Directory not provided", 400)
@@ -44,7 +42,7 @@ def list_files(server: Server, request: Request) -> Response:
     return json_response([name for _, name in names])
 
 
-def list_everything(server: Server, request: Request) -> Response:
+def list_everything(server: State, request: Request) -> Response:
     home = _home(server)
     folder = inside(home, request.params.get("path", ""))
     if folder is None:
@@ -67,7 +65,7 @@ def _entries(folder: pathlib.Path, home: pathlib.Path, folders: bool) -> Iterato
             yield {**entry, "type": "file", "size": stat.st_size, "modified": int(stat.st_mtime * 1000)}
 
 
-def get_file(server: Server, request: Request, file: str) -> Response:
+def get_file(server: State, request: Request, file: str) -> Response:
     path = inside(_home(server), file)
     if path is None:
         return FORBIDDEN
@@ -84,7 +82,7 @@ def get_file(server: Server, request: Request, file: str) -> Response:
     return file_response(request, path, headers)
 
 
-def post_file(server: Server, request: Request, file: str) -> Response:
+def post_file(server: State, request: Request, file: str) -> Response:
     path = inside(_home(server), file)
     if path is None:
         return FORBIDDEN
@@ -95,7 +93,7 @@ def post_file(server: Server, request: Request, file: str) -> Response:
     return _written(server, request, path)
 
 
-def delete_file(server: Server, request: Request, file: str) -> Response:
+def delete_file(server: State, request: Request, file: str) -> Response:
     path = inside(_home(server), file)
     if path is None:
         return FORBIDDEN
@@ -105,7 +103,7 @@ def delete_file(server: Server, request: Request, file: str) -> Response:
     return NO_CONTENT
 
 
-def move_file(server: Server, request: Request, file: str, dest: str) -> Response:
+def move_file(server: State, request: Request, file: str, dest: str) -> Response:
     source, target = inside(_home(server), file), inside(_home(server), dest)
     if source is None or target is None:
         return FORBIDDEN
@@ -118,13 +116,13 @@ def move_file(server: Server, request: Request, file: str, dest: str) -> Respons
     return _written(server, request, target)
 
 
-def _written(server: Server, request: Request, path: pathlib.Path) -> Response:
+def _written(server: State, request: Request, path: pathlib.Path) -> Response:
     """What the server says of a file that was written: its path, or all about it."""
     name = path.relative_to(_home(server)).as_posix()
     return json_response(_file_info(path, name) if _is_true(request.params.get("full_info")) else name)
 
 
-def _home(server: Server) -> pathlib.Path:
+def _home(server: State) -> pathlib.Path:
     return server.folders.folder("user")
 
 

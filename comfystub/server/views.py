@@ -7,14 +7,11 @@ import os
 import pathlib
 import re
 from email.utils import formatdate, parsedate_to_datetime
-from typing import TYPE_CHECKING
 
 from comfystub.media import convert
 from comfystub.media.files import TYPES, inside, split_annotation
 from comfystub.server.http import BAD_REQUEST, FORBIDDEN, NOT_FOUND, Headers, Request, Response
-
-if TYPE_CHECKING:
-    from comfystub.server.server import Server
+from comfystub.server.state import State
 
 # An own table: the one that `mimetypes` shares holds what the machine's files add to it.
 _TYPES = mimetypes.MimeTypes()
@@ -37,7 +34,7 @@ def guess_type(name: str) -> str:
     return _TYPES.guess_type(name)[0] or BINARY
 
 
-def view(server: Server, request: Request) -> Response:
+def view(server: State, request: Request) -> Response:
     params = request.params
     if "filename" not in params:
         return NOT_FOUND
