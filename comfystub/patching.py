@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mappin
 from types import TracebackType
 from typing import Any, TypeVar, overload
 
+from comfystub import arguments
+from comfystub.arguments import ImageArgument, PathLike
 from comfystub.engine.pacing import PaceArgument
-from comfystub.stub import ImageArgument, PathLike, Stub
+from comfystub.stub import Stub
 from comfystub.transports.registry import Active, registry
 
 #: The parameter through which a decorated function gets its stub.
@@ -33,7 +35,7 @@ def current() -> Stub:
 
 
 class Patch:
-    """Puts a stub in force: what :func:`patch` returns."""
+    """Puts a stub in force: what ``patch`` returns."""
 
     def __init__(
         self,
@@ -44,13 +46,14 @@ class Patch:
         env: Mapping[str, str] | None = None,
         **options: Any,
     ) -> None:
-        if unmatched not in ("pass", "error"):
-            raise ValueError(f"unmatched= takes 'pass' or 'error', not {unmatched!r}")
+        if stub is not None and not isinstance(stub, Stub):
+            raise TypeError(f"stub= takes a comfystub.Stub, not {stub!r}")
         if stub is not None and (base_url is not None or options):
             raise TypeError("stub= brings its own server: give its options to Stub(...)")
         self._stub = stub
-        self._refuses_others = unmatched == "error"
-        self._env = env or {}
+        self._refuses_others = arguments.one_of("unmatched", ("pass", "error"), unmatched) == "error"
+        self._env = arguments.environment(env)
+        arguments.refuse_unknown("patch", options, Stub)
         self._make = functools.partial(Stub, base_url, **options)
         # Made here so that a wrong argument is told where patch() stands, not where the first test runs.
         self._spare = [self._make()] if stub is None else []
@@ -60,15 +63,16 @@ class Patch:
     def active(self) -> Iterator[Stub]:
         """A block in which a stub, fresh unless one was given, is in force."""
         stub = self._stub or self._fresh()
-        active = Active(stub, stub.origins, stub._server, self._refuses_others)
+        before = {name: os.environ.get(name) for name in self._env}
+        active = Active(stub, stub.origins, stub._server, self._refuses_others, before)
         stub.open()
         try:
-            with _environment(self._env, stub):
-                registry.enter(active)
-                try:
-                    yield stub
-                finally:
-                    registry.leave(active)
+            registry.enter(active)
+            try:
+                os.environ.update({name: _filled(value, stub) for name, value in self._env.items()})
+                yield stub
+            finally:
+                _put_back(before, registry.leave(active))
         finally:
             if stub is not self._stub:
                 stub.close()
@@ -103,19 +107,17 @@ class Patch:
 
         Raises ``TypeError`` for anything else.
         """
-        function: Any = decorated
         result: T
         if isinstance(decorated, type):
             result = _decorate_class(decorated, self)
-            return result
-        for applies, wrap in WRAPPERS:
-            if applies(function):
-                result = _finish(function, wrap(function, self))
-                return result
-        raise TypeError(
-            f"comfystub.patch() decorates functions and unittest.TestCase classes, not {decorated!r}; "
-            "use it with `with`, or put it below @staticmethod and @classmethod"
-        )
+        elif inspect.isfunction(decorated):
+            result = _decorate_function(decorated, self)
+        else:
+            raise TypeError(
+                f"comfystub.patch() decorates functions and unittest.TestCase classes, not {decorated!r}: "
+                "put it on the function itself, below @staticmethod and the like, or use it with `with`"
+            )
+        return result
 
 
 @overload
@@ -144,11 +146,11 @@ def patch(base_url: T) -> T: ...
 def patch(base_url: Any = None, **options: Any) -> Any:
     """Put a ComfyUI stub in force: calls to its addresses are answered in this process.
 
-    Use it with ``with`` or ``async with``, which give the :class:`Stub`, or as a decorator, with or
+    Use it with ``with`` or ``async with``, which give the ``Stub``, or as a decorator, with or
     without parentheses.  Each entry, and each call of a decorated function, gets a fresh server.  A
     decorated function with a parameter ``comfy_stub`` is given the stub; in a decorated
     ``unittest.TestCase`` class it is ``self.comfy_stub``, a fresh one for each test, from before
-    ``setUp`` to after the cleanups.  Elsewhere, :func:`current` finds it.
+    ``setUp`` to after the cleanups.  Elsewhere, ``current`` finds it.
 
     Args:
         base_url: The server's address, or a list of addresses it answers at; ``http`` or ``https``,
@@ -174,32 +176,32 @@ def patch(base_url: Any = None, **options: Any) -> Any:
         env: Environment variables for the duration; ``{url}`` and ``{output_dir}`` in a value are
             filled in.
         image: What sampling produces in place of the generated picture: a path, a Pillow image or a
-            function of the :class:`Job` and its :class:`JobNode`.  It is taken as it is, size included.
+            function of the ``Job`` and its ``JobNode``.  It is taken as it is, size included.
         seed: Makes prompt ids and random names repeatable.
 
     Raises:
         ValueError: An argument's value is none of those above.
         TypeError: An argument is not known, or something was decorated that cannot be.
     """
-    if base_url is None or isinstance(base_url, (str, Sequence)):
-        return Patch(base_url, **options)
-    return Patch(**options)(base_url)
+    if callable(base_url) or hasattr(base_url, "__get__"):  # a classmethod, say, cannot be called
+        return Patch(**options)(base_url)
+    return Patch(base_url, **options)
 
 
-@contextlib.contextmanager
-def _environment(changes: Mapping[str, str], stub: Stub) -> Iterator[None]:
-    """Environment variables that are set for a block, and are afterwards what they were before it."""
-    before = {name: os.environ.get(name) for name in changes}
-    try:
-        for name, value in changes.items():
-            os.environ[name] = _filled(value, stub)
-        yield
-    finally:
-        for name, old in before.items():
-            if old is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = old
+def _put_back(before: dict[str, str | None], inside: Sequence[Active]) -> None:
+    """Make environment variables what they were before a stub set them.
+
+    A stub that was entered after it and set the same variable keeps it, and puts back what this one
+    would have.
+    """
+    for name, old in before.items():
+        holder = next((active.before for active in inside if name in active.before), None)
+        if holder is not None:
+            holder[name] = old
+        elif old is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = old
 
 
 def _filled(value: str, stub: Stub) -> str:
@@ -210,39 +212,38 @@ def _filled(value: str, stub: Stub) -> str:
 
 # --- what can be decorated
 
+#: Calls a decorated function: with its stub, its arguments and its keyword arguments.
+Inner = Callable[["Stub", tuple[Any, ...], dict[str, Any]], Any]
 
-def _wrap_function(function: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
-    @functools.wraps(function)
+
+def _wrap_function(call: Inner, patch: Patch) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         with patch.active() as stub:
-            return function(*args, **_given(function, kwargs, stub))
+            return call(stub, args, kwargs)
 
     return wrapper
 
 
-def _wrap_coroutine(function: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
-    @functools.wraps(function)
+def _wrap_coroutine(call: Inner, patch: Patch) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         with patch.active() as stub:
-            return await function(*args, **_given(function, kwargs, stub))
+            return await call(stub, args, kwargs)
 
     return wrapper
 
 
-def _wrap_generator(function: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
-    @functools.wraps(function)
+def _wrap_generator(call: Inner, patch: Patch) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         with patch.active() as stub:
-            return (yield from function(*args, **_given(function, kwargs, stub)))
+            return (yield from call(stub, args, kwargs))
 
     return wrapper
 
 
-def _wrap_async_generator(function: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
-    @functools.wraps(function)
+def _wrap_async_generator(call: Inner, patch: Patch) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         with patch.active() as stub:
-            async with contextlib.aclosing(function(*args, **_given(function, kwargs, stub))) as inner:
+            async with contextlib.aclosing(call(stub, args, kwargs)) as inner:
                 sent, failure = None, None
                 while True:
                     try:
@@ -261,9 +262,7 @@ def _wrap_async_generator(function: Callable[..., Any], patch: Patch) -> Callabl
 
 
 #: What kind of function it is, and how that is wrapped; the first that applies.
-WRAPPERS: Sequence[
-    tuple[Callable[[Any], bool], Callable[[Callable[..., Any], Patch], Callable[..., Any]]]
-] = (
+WRAPPERS: Sequence[tuple[Callable[[Any], bool], Callable[[Inner, Patch], Callable[..., Any]]]] = (
     (inspect.isasyncgenfunction, _wrap_async_generator),
     (inspect.iscoroutinefunction, _wrap_coroutine),
     (inspect.isgeneratorfunction, _wrap_generator),
@@ -271,23 +270,25 @@ WRAPPERS: Sequence[
 )
 
 
-def _given(function: Callable[..., Any], kwargs: dict[str, Any], stub: Stub) -> dict[str, Any]:
-    """The keyword arguments of a call, with the stub where the function wants it."""
-    return {**kwargs, PARAMETER: stub} if _wants_stub(function) else kwargs
+def _decorate_function(function: Callable[..., Any], patch: Patch) -> Any:
+    """Run a function with a fresh stub at each call, and give it the stub if it has a parameter for it."""
+    signature = inspect.signature(function)
+    wants_stub = PARAMETER in signature.parameters
 
+    def call(stub: Stub, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return function(*args, **(kwargs | {PARAMETER: stub} if wants_stub else kwargs))
 
-@functools.cache
-def _wants_stub(function: Callable[..., Any]) -> bool:
-    return PARAMETER in inspect.signature(function).parameters
-
-
-def _finish(function: Callable[..., Any], wrapper: Any) -> Any:
-    """Hide the stub's parameter from whoever looks for fixtures by name."""
-    if _wants_stub(function):
-        signature = inspect.signature(function)
+    wrap = next(wrap for applies, wrap in WRAPPERS if applies(function))
+    wrapper: Any = functools.update_wrapper(wrap(call, patch), function)
+    if wants_stub:
+        # Hidden from whoever looks for fixtures by name.
         kept = [parameter for name, parameter in signature.parameters.items() if name != PARAMETER]
         wrapper.__signature__ = signature.replace(parameters=kept)
     return wrapper
+
+
+#: On a decorated TestCase class: the patches it was decorated with, outermost first.
+PATCHES = "__comfystub_patches__"
 
 
 def _decorate_class(cls: type, patch: Patch) -> Any:
@@ -297,23 +298,23 @@ def _decorate_class(cls: type, patch: Patch) -> Any:
             f"comfystub.patch() decorates unittest.TestCase classes; {cls.__name__} is none: decorate its "
             "methods, or use the pytest fixture comfy_stub"
         )
-    for name in ("run", "debug"):
-        setattr(cls, name, _with_stub(getattr(cls, name), patch))
+    if not hasattr(cls, PATCHES):
+        for name in ("run", "debug"):
+            setattr(cls, name, _with_stub(getattr(cls, name)))
+    setattr(cls, PATCHES, (patch, *vars(cls).get(PATCHES, ())))
     return cls
 
 
-def _with_stub(method: Callable[..., Any], patch: Patch) -> Callable[..., Any]:
+def _with_stub(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Put the patches of a TestCase in force around one of its methods, a base class's outside."""
+
     @functools.wraps(method)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with patch.active() as stub:
-            outer = self.__dict__.get(PARAMETER)
-            self.comfy_stub = stub
-            try:
-                return method(self, *args, **kwargs)
-            finally:
-                if outer is None:
-                    del self.comfy_stub
-                else:
-                    self.comfy_stub = outer
+        with contextlib.ExitStack() as stack:
+            stack.callback(vars(self).pop, PARAMETER, None)
+            for cls in reversed(type(self).__mro__):
+                for patch in vars(cls).get(PATCHES, ()):
+                    self.comfy_stub = stack.enter_context(patch.active())
+            return method(self, *args, **kwargs)
 
     return wrapper

@@ -28,7 +28,10 @@ def _pace(value: str) -> str | int:
 
 
 def _pairs(lines: list[str]) -> dict[str, str]:
-    return {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+    pairs = [line.partition("=") for line in lines]
+    if not all(equals for _, equals, _ in pairs):
+        raise ValueError(f"each line is NAME=value, not {lines!r}")
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 OPTIONS = (
@@ -76,7 +79,11 @@ def comfy_stub(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterat
     """
     import comfystub
 
-    with comfystub.patch(**{"root": tmp_path / "comfyui", **arguments(request.node)}) as stub:
+    try:
+        patch = comfystub.patch(**{"root": tmp_path / "comfyui", **arguments(request.node)})
+    except (TypeError, ValueError, OSError) as problem:
+        pytest.fail(f"comfy_stub: {problem}", pytrace=False)
+    with patch as stub:
         yield stub
 
 
@@ -84,11 +91,17 @@ def arguments(item: pytest.Item) -> dict[str, Any]:
     """The arguments of ``patch()`` for a test: the ini options, then its markers, the closest last."""
     found: dict[str, Any] = {}
     for option in OPTIONS:
-        value = item.config.getini(f"comfystub_{option.name}")
-        if value is not None and value != []:
-            found[option.name] = option.read(value)
+        name = f"comfystub_{option.name}"
+        try:
+            value = item.config.getini(name)
+            if value is not None and value != []:
+                found[option.name] = option.read(value)
+        except ValueError as problem:
+            raise ValueError(f"{name} in the ini file: {problem}") from problem
     for marker in reversed(list(item.iter_markers(MARKER))):
-        if marker.args:
-            raise pytest.UsageError(f"the marker {MARKER} takes arguments by name, as comfystub.patch() does")
-        found |= marker.kwargs
+        if len(marker.args) > 1:
+            raise TypeError(
+                f"the marker takes one argument without a name, the base URL, not {marker.args!r}"
+            )
+        found.update(zip(("base_url",), marker.args), **marker.kwargs)
     return found

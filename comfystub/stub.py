@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import functools
-import os
 import pathlib
 import random
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
-from comfystub.engine.engine import Engine, Sampler
+from comfystub import arguments
+from comfystub.arguments import ImageArgument, PathLike
+from comfystub.engine.engine import Engine
 from comfystub.engine.events import Event
 from comfystub.engine.job import Job, Output
 from comfystub.engine.pacing import PaceArgument, pace_of
 from comfystub.engine.validation import Known
 from comfystub.media.files import Folders
-from comfystub.media.pictures import Encoded, Mosaic, Picture, Pixels
+from comfystub.media.pictures import Mosaic
 from comfystub.nodes.catalogue import Catalogue
 from comfystub.nodes.inventory import Inventory
 from comfystub.server.server import Call, Server
 from comfystub.transports import httpx_seam, mounts
-from comfystub.transports.registry import DEFAULT_URLS, origin_of
+from comfystub.transports.registry import origin_of
 
 if TYPE_CHECKING:
     import httpx
     import responses
     import respx
-    from PIL import Image
-
-    from comfystub.engine.job import JobNode
-
-PathLike = Union[str, "os.PathLike[str]"]
-ImageArgument = Union[PathLike, "Image.Image", Callable[[Job, "JobNode"], "Image.Image"]]
-
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class Stub:
@@ -59,24 +52,20 @@ class Stub:
         seed: int | None = None,
         root: PathLike | None = None,
     ) -> None:
-        urls = DEFAULT_URLS if base_url is None else [base_url] if isinstance(base_url, str) else base_url
         #: The base URLs, without a trailing slash.
-        self.urls = [url.rstrip("/") for url in urls]
-        if not self.urls:
-            raise ValueError("base_url= takes a URL or a list of URLs, not an empty list")
+        self.urls = arguments.base_urls(base_url)
         self.origins = [origin_of(url) for url in self.urls]
-        if unknown_nodes not in ("reject", "accept"):
-            raise ValueError(f"unknown_nodes= takes 'reject' or 'accept', not {unknown_nodes!r}")
-        folders = Folders(output=output_dir, root=root, keep=keep, example=_example_picture)
-        known = Known(
-            Catalogue(object_info), Inventory(models, folders.input_files), folders, unknown_nodes == "accept"
-        )
+        accepts_unknown = arguments.one_of("unknown_nodes", ("reject", "accept"), unknown_nodes) == "accept"
+        output = arguments.path("output_dir", output_dir)
+        folders = Folders(output=output, root=root, keep=keep, example=_example_picture)
+        inventory = Inventory(arguments.models(models), folders.input_files)
+        known = Known(Catalogue(object_info), inventory, folders, accepts_unknown)
         self._engine = Engine(
             known=known,
             pace=pace_of(pace),
             judges=validate,
             source=random.Random(seed),
-            sample=_sampler(image),
+            sample=arguments.sampler(image),
         )
         self._server = Server(self._engine)
         weakref.finalize(self, folders.remove)
@@ -162,7 +151,7 @@ class Stub:
         return httpx_seam.client(self.httpx_transport(), base_url=self.url, **options)
 
     def async_client(self, **options: Any) -> httpx.AsyncClient:
-        """An ``httpx.AsyncClient`` that talks to this server alone, as :meth:`client` does."""
+        """An ``httpx.AsyncClient`` that talks to this server alone, as ``client`` does."""
         return httpx_seam.async_client(self.async_httpx_transport(), base_url=self.url, **options)
 
     def httpx_transport(self) -> httpx.MockTransport:
@@ -191,44 +180,17 @@ class Stub:
         return mounts.mount_responses(mock, self.origins, self._server)
 
     def open(self) -> None:
-        """Move again after :meth:`close`; files go to a fresh temporary folder."""
+        """Move again after ``close``; files go to a fresh temporary folder."""
         self._engine.resume()
+        self._engine.known.folders.open()
 
     def close(self) -> None:
         """Stand still and take the temporary folder away; what was seen stays readable."""
         self._engine.stop()
-        self._engine.known.folders.remove()
+        self._engine.known.folders.close()
 
 
 @functools.cache
 def _example_picture() -> bytes:
     """The one picture that lies in a fresh input folder."""
     return Mosaic(b"example.png", 512, 512).png()
-
-
-def _sampler(image: ImageArgument | None) -> Sampler | None:
-    """What makes the picture that sampling produces."""
-    if image is None:
-        return None
-    if callable(image):
-        make = image
-        return lambda job, node_id: Pixels(make(job, job.node(node_id)))
-    picture = _picture(image)
-    return lambda job, node_id: picture
-
-
-def _picture(image: Any) -> Picture:
-    if isinstance(image, (str, os.PathLike)):
-        data = pathlib.Path(image).read_bytes()
-        if data.startswith(PNG_SIGNATURE):
-            return Encoded(data)
-        import io
-
-        from PIL import Image
-
-        return Pixels(Image.open(io.BytesIO(data)))
-    if not hasattr(image, "getbands"):
-        raise TypeError(
-            f"image= takes a path, a Pillow image or a function of job and node, not {type(image).__name__}"
-        )
-    return Pixels(image)

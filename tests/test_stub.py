@@ -45,8 +45,8 @@ def test_a_job_tells_what_was_asked_and_what_came_of_it() -> None:
         assert stub.outputs == job.outputs
 
 
-@pytest.mark.parametrize("which", ["1", "EmptyImage", "Canvas"])
-def test_a_node_is_found_by_id_class_or_title(which: str) -> None:
+@pytest.mark.parametrize("which", ["1", 1, "EmptyImage", "Canvas"])
+def test_a_node_is_found_by_id_class_or_title(which: str | int) -> None:
     with comfystub.patch(URL) as stub:
         node = submit(stub).node(which)
         assert (node.id, node.class_type, node.title, node.inputs["width"]) == (
@@ -132,6 +132,15 @@ def test_a_stub_of_ones_own_keeps_its_state_and_its_files() -> None:
     del stub
     gc.collect()
     assert not folder.exists()
+
+
+def test_a_closed_stub_makes_no_folder() -> None:
+    with comfystub.patch(URL) as stub:
+        output_dir = stub.output_dir
+    assert stub.output_dir == output_dir
+    assert not output_dir.exists()
+    with pytest.raises(RuntimeError, match="the stub is closed, and its temp folder was never needed"):
+        stub.temp_dir  # noqa: B018
 
 
 def test_after_the_exit_what_was_seen_is_still_there_and_nothing_moves(tmp_path: pathlib.Path) -> None:

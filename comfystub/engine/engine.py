@@ -287,7 +287,7 @@ class Engine:
             self.finish(job)
 
     def stop(self) -> None:
-        """Stand still: nothing moves until :meth:`resume`."""
+        """Stand still: nothing moves until ``resume``."""
         self._stopped = True
 
     def resume(self) -> None:

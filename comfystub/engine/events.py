@@ -1,6 +1,6 @@
 """The messages that a running prompt sends, and how each is made of what the engine keeps.
 
-The engine keeps of an event only what is its own (:data:`Mark`), since most events are heard by
+The engine keeps of an event only what is its own (``Mark``), since most events are heard by
 nobody; the message itself is made when a client or a test looks at it.
 """
 

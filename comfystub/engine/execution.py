@@ -1,6 +1,6 @@
 """Running one prompt, beat by beat.
 
-A beat is what the server sends without a gap; :meth:`Execution.beats` yields after each.  An
+A beat is what the server sends without a gap; ``Execution.beats`` yields after each.  An
 interrupt is seen between beats: when a node starts, and before each progress report.
 """
 

@@ -86,6 +86,7 @@ class Job:
         #: The node that began last.
         self.current_node: str | None = None
         self.state = PENDING
+        #: What each output node showed, as history's ``outputs`` has it: files, texts and the rest.
         self.ui: dict[str, dict[str, Any]] = {}
         self.meta: dict[str, dict[str, Any]] = {}
         self.marks: list[Mark] = []
@@ -130,13 +131,13 @@ class Job:
         self._settle(self)
         return next((own for kind, own in self.marks if kind == "execution_error"), None)
 
-    def node(self, which: str) -> JobNode:
+    def node(self, which: str | int) -> JobNode:
         """The node with this id, class type or title.
 
         Raises ``LookupError`` when there is none, or more than one of that class or title.
         """
         nodes = [_node(node_id, node) for node_id, node in self.workflow.items()]
-        by_id = [node for node in nodes if node.id == which]
+        by_id = [node for node in nodes if node.id == str(which)]
         found = by_id or [node for node in nodes if which in (node.class_type, node.title)]
         if len(found) == 1:
             return found[0]

@@ -17,7 +17,7 @@ class Folders:
     """The output, input, temp and user folders of one server.
 
     They lie below one root, made when the first of them is asked for: ``root``, which is kept, or
-    else a fresh temporary folder, which :meth:`remove` takes away again.  ``output`` moves the output
+    else a fresh temporary folder, which ``remove`` takes away again.  ``output`` moves the output
     folder elsewhere.  A fresh input folder holds one picture, ``example.png``, as ComfyUI's does.
     """
 
@@ -36,6 +36,7 @@ class Folders:
         self._root: pathlib.Path | None = None
         self._made: dict[str, pathlib.Path] = {}
         self._gone: dict[str, pathlib.Path] = {}
+        self._closed = False
         self._numbers = Numbers()
 
     @property
@@ -52,8 +53,15 @@ class Folders:
         return self._root
 
     def folder(self, kind: str) -> pathlib.Path:
-        """One of the folders by its type, ``"output"``, ``"input"``, ``"temp"`` or ``"user"``."""
+        """One of the folders by its type, ``"output"``, ``"input"``, ``"temp"`` or ``"user"``.
+
+        Once they are closed this is where it was; ``RuntimeError`` when it was never needed.
+        """
         path = self._made.get(kind)
+        if path is None and self._closed:
+            if kind not in self._gone:
+                raise RuntimeError(f"the stub is closed, and its {kind} folder was never needed")
+            return self._gone[kind]
         if path is None:
             given = self._given_output if kind == "output" else None
             path = self.root / kind if given is None else pathlib.Path(os.path.realpath(given))
@@ -67,6 +75,15 @@ class Folders:
         """Where a file lies, or lay before its folder was removed."""
         folder = self._made.get(kind) or self._gone.get(kind) or self.folder(kind)
         return folder / subfolder / name
+
+    def open(self) -> None:
+        """Make folders again after ``close``, fresh ones where the old are gone."""
+        self._closed = False
+
+    def close(self) -> None:
+        """Take the temporary folder away, and make no other."""
+        self._closed = True
+        self.remove()
 
     def save_place(self, kind: str, prefix: str, size: tuple[int, int], now: float) -> SavePlace:
         """Where files with a prefix go in one of the folders; ``now`` is the time for its tokens."""
@@ -148,16 +165,24 @@ class SavePlace:
 
         ``%batch_num%`` in the prefix becomes ``batch_number``.
         """
-        self._number += 1
         stem = self._stem.replace("%batch_num%", str(batch_number))
-        name = f"{stem}_{self._number:05}_{ending}"
+        counts = stem == self._searched
+        name = self._next_name(stem, ending)
+        if counts and (self._folder / name).exists():
+            # It came within one tick of the clock that tells a changed folder.
+            self._number = highest_number(self._folder, stem)
+            name = self._next_name(stem, ending)
         path = inside(self._folder, name)
         if path is None:  # a link of that name leads out of the folder
             raise _outside(self._folder, os.path.realpath(self._folder / name))
         path.write_bytes(data)
-        if stem == self._searched:
+        if counts:
             self._numbers.note(self._folder, stem, self._number, name)
         return name
+
+    def _next_name(self, stem: str, ending: str) -> str:
+        self._number += 1
+        return f"{stem}_{self._number:05}_{ending}"
 
 
 def _outside(folder: pathlib.Path, place: str) -> Exception:

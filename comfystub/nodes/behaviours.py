@@ -32,7 +32,11 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
     "ResizeImageMaskNode": imaging.resize,
     "ImageInvert": imaging.invert,
     "ImageBatch": imaging.batch,
+    "ImageCrop": imaging.crop,
+    "ImagePadForOutpaint": imaging.pad,
     "GetImageSize": imaging.image_size,
+    # anything
+    "ComfySwitchNode": passing.switch,
     # output nodes
     "SaveImage": saving.save_image,
     "PreviewImage": saving.preview_image,

@@ -50,9 +50,11 @@ class Catalogue:
     def __init__(self, object_info: Mapping[str, Any] | str | os.PathLike[str] | None = None) -> None:
         self._own: dict[str, NodeClass] | None = None
         if object_info is not None:
-            if not isinstance(object_info, Mapping):
+            if isinstance(object_info, (str, os.PathLike)):
                 object_info = json.loads(pathlib.Path(object_info).read_bytes())
-            if not isinstance(object_info, Mapping):
+            if not isinstance(object_info, Mapping) or not all(
+                isinstance(entry, Mapping) for entry in object_info.values()
+            ):
                 raise TypeError("object_info= takes the answer of GET /object_info: a dict of node classes")
             self._own = {
                 name: NodeClass(name, _with_facts(name, entry)) for name, entry in object_info.items()

@@ -190,6 +190,38 @@ def invert(run: Invocation) -> Result:
     )
 
 
+def crop(run: Invocation) -> Result:
+    """ImageCrop: a part of the picture; one that would reach beyond the edge ends there."""
+    images = run.images()
+    width, height = images[0].size
+    left, top = min(run.value("x", 0), width - 1), min(run.value("y", 0), height - 1)
+    right, bottom = (
+        min(left + max(1, run.value("width", 512)), width),
+        min(top + max(1, run.value("height", 512)), height),
+    )
+    box = (left, top, right, bottom)
+    return Result((Images(_each(lambda picture: Pixels(picture.pixels().crop(box)), images)),))
+
+
+def pad(run: Invocation) -> Result:
+    """ImagePadForOutpaint: the picture on grey, and a mask that is white where nothing was."""
+    from PIL import Image
+
+    images = run.images()
+    left, top, right, bottom = (run.value(side, 0) for side in ("left", "top", "right", "bottom"))
+    width, height = images[0].size
+    size = (left + width + right, top + height + bottom)
+
+    def padded(picture: Picture) -> Picture:
+        canvas = Image.new("RGB", size, (127, 127, 127))
+        canvas.paste(picture.pixels(), (left, top))
+        return Pixels(canvas)
+
+    mask = Image.new("L", size, 255)
+    mask.paste(0, (left, top, left + width, top + height))
+    return Result((Images(_each(padded, images)), Masks([Pixels(mask)])))
+
+
 def batch(run: Invocation) -> Result:
     """ImageBatch: the second batch after the first, in the first one's size."""
     one, two = run.images("image1"), run.images("image2")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from comfystub.media.pictures import Mosaic, Solid
+from comfystub.nodes.catalogue import builtin
 from comfystub.nodes.invocation import Invocation, Result
 from comfystub.nodes.sampling import empty_latent, schedule
 from comfystub.nodes.saving import save_what_came
@@ -15,9 +16,14 @@ from comfystub.nodes.values import Images, Latent, Masks, Opaque, Sigmas, first
 def pass_on(run: Invocation) -> Result:
     """Give each output what came in under its type, or else something of that type."""
     outputs = [output_of_type(run, kind) for kind in run.node_class.output]
-    if not run.node_class.output_node:
-        return Result(outputs)
-    return Result(outputs, save_what_came(run).ui)
+    # ComfyUI's own output nodes leave files of their own kinds: none at all is less wrong than pictures.
+    saves = run.node_class.output_node and builtin(run.node_class.name) is None
+    return Result(outputs, save_what_came(run).ui if saves else None)
+
+
+def switch(run: Invocation) -> Result:
+    """ComfySwitchNode: the branch that is switched on."""
+    return Result((run.inputs.get("on_true" if run.inputs.get("switch") else "on_false"),))
 
 
 def black_box(run: Invocation) -> Result:

@@ -30,7 +30,7 @@ def parse(content_type: str, body: bytes) -> dict[str, Part]:
 
     The body is cut at the boundary lines, which may not occur in it, so that the bytes of a file are
     never looked at; the few header lines of each part go through the standard library's parser.
-    Raises :class:`NotMultipart`.
+    Raises ``NotMultipart``.
     """
     header = Message()
     header["content-type"] = content_type

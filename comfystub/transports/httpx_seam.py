@@ -7,7 +7,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from comfystub.server.http import Request, Response
-from comfystub.transports.registry import Place, Refused, Responder, Seam, port_of, registry
+from comfystub.transports.registry import (
+    NOBODY,
+    Place,
+    Refused,
+    Responder,
+    Seam,
+    lies_below,
+    port_of,
+    registry,
+)
 
 if TYPE_CHECKING:
     import httpx
@@ -23,12 +32,12 @@ def _find(request: httpx.Request) -> Place | None:
         raise httpx.ConnectError(str(refused), request=request) from None
 
 
-def ask(responder: Responder, request: httpx.Request, prefix: str, body: bytes) -> httpx.Response:
-    """Put a request, whose body was read, to a server that lies below ``prefix``."""
+def ask(place: Place, request: httpx.Request, body: bytes) -> httpx.Response:
+    """Put a request, whose body was read, to the server at a place."""
     url = request.url
-    path = _path(url).removeprefix(prefix) or "/"
+    path = _path(url).removeprefix(place.prefix) or "/"
     query = url.query.decode("ascii")
-    return to_httpx(responder.respond(Request(request.method, path, query, _headers(request), body)))
+    return to_httpx(place.responder.respond(Request(request.method, path, query, _headers(request), body)))
 
 
 def _path(url: httpx.URL) -> str:
@@ -57,7 +66,7 @@ def _make_sync(original: Callable[..., Any]) -> Callable[..., Any]:
         if place is None:
             response: httpx.Response = original(self, request)
             return response
-        return ask(place.responder, request, place.prefix, request.read())
+        return ask(place, request, request.read())
 
     return handle_request
 
@@ -69,7 +78,7 @@ def _make_async(original: Callable[..., Any]) -> Callable[..., Any]:
         if place is None:
             response: httpx.Response = await original(self, request)
             return response
-        return ask(place.responder, request, place.prefix, await request.aread())
+        return ask(place, request, await request.aread())
 
     return handle_async_request
 
@@ -85,7 +94,13 @@ def transport(responder: Responder, prefix: str) -> httpx.MockTransport:
     """
     import httpx
 
-    return httpx.MockTransport(lambda request: ask(responder, request, prefix, request.content))
+    server = Place(responder, prefix)
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        place = server if lies_below(_path(request.url), prefix) else NOBODY
+        return ask(place, request, request.content)
+
+    return httpx.MockTransport(handler)
 
 
 def client(transport: httpx.MockTransport, **options: Any) -> httpx.Client:

@@ -1,23 +1,32 @@
 """Catch-all routes for suites that already mock with respx or with responses.
 
 Both check at their end that every route was called; a mount is there in case, so it never counts.
+And it comes last: a route of the suite's own that fits a request answers it, whichever was there first.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from comfystub.transports.httpx_seam import transport
-from comfystub.transports.registry import Origin, Responder, port_of
+from comfystub.transports.registry import Origin, Place, Responder, lies_below, port_of
 from comfystub.transports.requests_seam import ask, to_urllib3
 
 if TYPE_CHECKING:
+    import httpx
     import requests
     import responses
     import respx
+    from respx.types import RouteResultTypes
     from urllib3.response import HTTPResponse
+
+
+class Mounted:
+    """Tells the routes of this module from a suite's own."""
 
 
 def mount_respx(router: respx.Router | None, origins: Sequence[Origin], responder: Responder) -> respx.Router:
@@ -25,18 +34,25 @@ def mount_respx(router: respx.Router | None, origins: Sequence[Origin], responde
     import respx
     from respx.patterns import M
 
-    class Mount(respx.Route):
+    mounted = router if router is not None else respx.mock(assert_all_called=False)
+
+    class Mount(Mounted, respx.Route):
         @property
         def called(self) -> bool:
             return True
 
-    if router is None:
-        router = respx.mock(assert_all_called=False)
+        def match(self, request: httpx.Request) -> RouteResultTypes:
+            later = dropwhile(lambda route: route is not self, mounted.routes)
+            own = (route.pattern for route in later if not isinstance(route, Mounted))
+            if any(pattern and pattern.match(request) for pattern in own):
+                return None
+            return super().match(request)
+
     for host, port, prefix in origins:
-        route = Mount(M(host=host, port=port, path__startswith=prefix or "/"))
+        route = Mount(M(host=host, port=port, path__regex=f"^{re.escape(prefix)}(/|$)"))
         route.side_effect = transport(responder, prefix).handler
-        router.routes.add(route)
-    return router
+        mounted.routes.add(route)
+    return mounted
 
 
 def mount_responses(
@@ -45,28 +61,38 @@ def mount_responses(
     """Answer a server's addresses on a ``responses`` mock, a fresh one when none is given."""
     import responses
 
-    class Mount(responses.BaseResponse):
-        call_count = 1
+    mounted = mock if mock is not None else responses.RequestsMock(assert_all_requests_are_fired=False)
+
+    class Mount(Mounted, responses.BaseResponse):
+        @property
+        def call_count(self) -> int:
+            return 1
+
+        @call_count.setter
+        def call_count(self, count: int) -> None:
+            """Counting is left to the others."""
 
         def matches(self, request: requests.PreparedRequest) -> tuple[bool, str]:
-            matched = _place_of(request, origins) is not None
-            return matched, "" if matched else "the request is for another host"
+            if self._place_of(request) is None:
+                return False, "the request is for another host"
+            own = (response for response in mounted.registered() if not isinstance(response, Mounted))
+            if any(response.matches(request)[0] for response in own):
+                return False, "the request has a response of its own"
+            return True, ""
 
         def get_response(self, request: requests.PreparedRequest) -> HTTPResponse:
-            place = _place_of(request, origins)
+            place = self._place_of(request)
             assert place is not None
-            return to_urllib3(ask(responder, request, place.prefix), str(request.method))
+            return to_urllib3(ask(place, request), str(request.method))
 
-    if mock is None:
-        mock = responses.RequestsMock(assert_all_requests_are_fired=False)
-    mock.add(Mount("ANY", "http://comfystub/"))
-    return mock
+        def _place_of(self, request: requests.PreparedRequest) -> Place | None:
+            """The place that a request is for, ``None`` when it is for another server."""
+            parts: Any = urlsplit(str(request.url))
+            address = (parts.hostname, port_of(parts.scheme, parts.port))
+            for host, port, prefix in origins:
+                if (host, port) == address and lies_below(parts.path, prefix):
+                    return Place(responder, prefix)
+            return None
 
-
-def _place_of(request: requests.PreparedRequest, origins: Sequence[Origin]) -> Origin | None:
-    """The origin that a request is for, ``None`` when it is for another host."""
-    parts: Any = urlsplit(str(request.url))
-    address = (parts.hostname, port_of(parts.scheme, parts.port))
-    return next(
-        (origin for origin in origins if address == origin[:2] and parts.path.startswith(origin.prefix)), None
-    )
+    mounted.add(Mount("ANY", "http://comfystub/"))
+    return mounted

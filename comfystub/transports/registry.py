@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import importlib.abc
 import importlib.machinery
+import itertools
 import sys
 import threading
 import weakref
@@ -19,7 +22,7 @@ from comfystub.server.server import UNKNOWN_PATH
 DEFAULT_URLS = tuple(f"http://{host}:8188" for host in ("127.0.0.1", "localhost", "0.0.0.0", "[::1]"))
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
-#: On a hook of ours: the hook itself, and the attribute that it stands in place of.
+#: On a hook of ours: its ``Mark``.
 MARK = "__comfystub_hook__"
 
 
@@ -39,16 +42,19 @@ class Origin(NamedTuple):
 
 def origin_of(url: str) -> Origin:
     """The origin a base URL means.  Raises ``ValueError`` when it is no http(s) or ws(s) URL."""
-    parts = urlsplit(url)
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        raise ValueError(f"a base URL looks like http://127.0.0.1:8188, not {url!r}")
-    return Origin(parts.hostname, port_of(parts.scheme, parts.port), parts.path.rstrip("/"))
+    with contextlib.suppress(ValueError):  # a port that is none, brackets that do not close
+        parts = urlsplit(url)
+        if parts.scheme in DEFAULT_PORTS and parts.hostname:
+            return Origin(parts.hostname, port_of(parts.scheme, parts.port), parts.path.rstrip("/"))
+    raise ValueError(f"a base URL looks like http://127.0.0.1:8188, not {url!r}")
 
 
-class Active(NamedTuple):
+@dataclasses.dataclass(eq=False)
+class Active:
     """A stub that is in force.
 
-    ``holder`` is whoever opened it, ``before`` are the environment variables it set, as they were.
+    ``holder`` is whoever opened it, ``before`` are the environment variables it set, as they were,
+    ``number`` grows from one that is entered to the next.
     """
 
     holder: Any
@@ -56,6 +62,7 @@ class Active(NamedTuple):
     responder: Responder
     refuses_others: bool
     before: dict[str, str | None]
+    number: int = 0
 
 
 class Refused(Exception):
@@ -89,11 +96,28 @@ def lies_below(path: str, prefix: str) -> bool:
     return not prefix or path == prefix or path.startswith(prefix + "/")
 
 
+class Mark(NamedTuple):
+    """What is written on a hook: the hook itself, what it stands in place of, and whom it was made for.
+
+    Somebody's wrapper around the hook may show the hook's mark too, and is none.
+    """
+
+    hook: Any
+    original: Any
+    number: int
+
+    @classmethod
+    def of(cls, function: Any) -> Mark | None:
+        """The mark of a hook, ``None`` for any other function."""
+        mark: Mark | None = getattr(function, MARK, None)
+        return mark if mark is not None and mark.hook is function else None
+
+
 class Seam:
     """An attribute of a library's class, with a hook in its place while a stub is active.
 
-    ``make`` builds the hook from the attribute it is to stand in for.  Somebody else may have
-    patched the attribute before, and may put things back in any order: a hook that is found in a
+    ``make`` builds the hook from the attribute it is to stand in for.  Somebody else may patch the
+    attribute too, earlier or later, and may put things back in any order: a hook that is found in a
     place where it should not be any more is recognised and replaced by what it stands for.
     """
 
@@ -105,32 +129,26 @@ class Seam:
         # A module that is imported anew brings a class of its own.
         self._owners: weakref.WeakSet[type] = weakref.WeakSet()
 
-    def open(self) -> None:
-        """Put the hook in place, if the library has been imported."""
+    def open(self, number: int) -> None:
+        """Put a hook in place for the stub of that number, if the library was imported and has none."""
         owner = getattr(sys.modules.get(self.module), self._owner, None)
         # Where a test put a mock in the library's place, there is no such class.
         current = vars(owner).get(self._attribute) if isinstance(owner, type) else None
-        if owner is not None and current is not None and _original(current) is None:
+        if owner is not None and current is not None and Mark.of(current) is None:
             hook = self._make(current)
-            setattr(hook, MARK, (hook, current))
+            setattr(hook, MARK, Mark(hook, current, number))
             setattr(owner, self._attribute, hook)
             self._owners.add(owner)
 
-    def close(self) -> None:
-        """Put the attribute back, unless it is somebody else's by now."""
+    def close(self, newest: int) -> None:
+        """Take away a hook that was made later than for the newest stub that is left.
+
+        What somebody else put over it is left alone.
+        """
         for owner in list(self._owners):
-            original = _original(vars(owner)[self._attribute])
-            if original is not None:
-                setattr(owner, self._attribute, original)
-
-
-def _original(function: Any) -> Any:
-    """What a hook of ours stands in place of; ``None`` when this is none.
-
-    Somebody's wrapper around a hook shows the hook's mark too, and is none.
-    """
-    hook, original = getattr(function, MARK, (None, None))
-    return original if hook is function else None
+            mark = Mark.of(vars(owner)[self._attribute])
+            if mark is not None and mark.number > newest:
+                setattr(owner, self._attribute, mark.original)
 
 
 class Registry:
@@ -142,6 +160,7 @@ class Registry:
         self._refuses_others = False
         self._seams: list[Seam] = []
         self._watcher = _ImportWatcher(self._imported)
+        self._numbers = itertools.count(1)
         self._lock = threading.RLock()
 
     def add_seam(self, seam: Seam) -> None:
@@ -151,23 +170,25 @@ class Registry:
     def enter(self, active: Active) -> None:
         """Put a stub in force."""
         with self._lock:
+            active.number = next(self._numbers)
             self._active.append(active)
             self._rebuild()
             if self._watcher not in sys.meta_path:
                 sys.meta_path.insert(0, self._watcher)
             for seam in self._seams:
-                seam.open()
+                seam.open(active.number)
 
     def leave(self, active: Active) -> list[Active]:
-        """Take a stub out of force; with the last one, every seam is closed.
+        """Take a stub out of force, and the hooks that were made for it; with the last one, all of them.
 
         Returns those that were entered after it and are in force still, outermost first.
         """
         with self._lock:
-            inside = self._active[self._position(active) + 1 :]
-            self._active = [one for one in self._active if one is not active]
+            position = self._active.index(active)
+            inside = self._active[position + 1 :]
+            self._active = self._active[:position] + inside
             self._rebuild()
-            self._close_if_idle()
+            self._tidy()
             return inside
 
     def innermost(self) -> Any:
@@ -177,7 +198,7 @@ class Registry:
     def find(self, host: str, port: int, path: str) -> Place | None:
         """Who answers a call; ``None`` when it goes its own way.
 
-        Raises :class:`Refused` when it may not.
+        Raises ``Refused`` when it may not.
         """
         places = self._by_address.get((host, port))
         if places is not None:
@@ -188,7 +209,7 @@ class Registry:
             )
         if not self._active:
             # A hook that somebody put back after the last stub had gone.
-            self._close_if_idle()
+            self._tidy()
         return None
 
     def _rebuild(self) -> None:
@@ -204,16 +225,16 @@ class Registry:
         with self._lock:
             for seam in self._seams if self._active else ():
                 if seam.module == module:
-                    seam.open()
+                    seam.open(self._active[0].number)
 
-    def _close_if_idle(self) -> None:
+    def _tidy(self) -> None:
+        """Take away what serves nobody any more."""
         with self._lock:
-            if self._active:
-                return
-            if self._watcher in sys.meta_path:
+            if not self._active and self._watcher in sys.meta_path:
                 sys.meta_path.remove(self._watcher)
+            newest = self._active[-1].number if self._active else 0
             for seam in self._seams:
-                seam.close()
+                seam.close(newest)
 
     @property
     def watched(self) -> frozenset[str]:
@@ -263,6 +284,10 @@ class _NotifyingLoader(importlib.abc.Loader):
         module.__loader__ = self._loader
         self._loader.exec_module(module)
         self._imported(module.__name__)
+
+    def __getattr__(self, name: str) -> Any:
+        # Whoever only looks for the module asks its loader for more than a loader has to have.
+        return getattr(self._loader, name)
 
 
 #: The process has one set of seams, so it has one registry.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from comfystub.server.http import Request, Response
-from comfystub.transports.registry import Refused, Responder, Seam, port_of, registry
+from comfystub.transports.registry import Place, Refused, Seam, port_of, registry
 
 if TYPE_CHECKING:
     import requests
@@ -33,19 +33,19 @@ def _make(original: Callable[..., Any]) -> Callable[..., Any]:
         if place is None:
             response: requests.Response = original(self, request, *args, **kwargs)
             return response
-        answer = ask(place.responder, request, place.prefix)
+        answer = ask(place, request)
         return self.build_response(request, to_urllib3(answer, str(request.method)))
 
     return send
 
 
-def ask(responder: Responder, request: requests.PreparedRequest, prefix: str) -> Response:
-    """Put a prepared request to a server that lies below ``prefix``."""
+def ask(place: Place, request: requests.PreparedRequest) -> Response:
+    """Put a prepared request to the server at a place."""
     parts = urlsplit(str(request.url))
     headers = {name.lower(): _text(value) for name, value in request.headers.items()}
     headers.setdefault("host", parts.netloc.rpartition("@")[-1])
-    path = parts.path.removeprefix(prefix) or "/"
-    return responder.respond(Request(str(request.method), path, parts.query, headers, body_of(request)))
+    path = parts.path.removeprefix(place.prefix) or "/"
+    return place.responder.respond(Request(str(request.method), path, parts.query, headers, body_of(request)))
 
 
 def _text(value: str | bytes) -> str:

@@ -201,6 +201,32 @@ class TestPictures:
         picture = saved(stub, x=x, source=node("LoadImage", image="a.png"))[0]
         assert picture.getcolors() == [(100, (0, 0, 255))]
 
+    @pytest.mark.parametrize(
+        ("asked", "size"), [((10, 5, 20, 8), (20, 8)), ((30, 20, 50, 50), (10, 10)), ((90, 90, 5, 5), (1, 1))]
+    )
+    def test_cropping_ends_at_the_edge(
+        self, stub: comfystub.Stub, asked: tuple[int, ...], size: tuple[int, int]
+    ) -> None:
+        box = dict(zip(("x", "y", "width", "height"), asked))
+        assert (
+            saved(stub, x=node("ImageCrop", image=["source", 0], **box), source=empty_image())[0].size == size
+        )
+
+    def test_padding_for_outpainting(self, stub: comfystub.Stub) -> None:
+        sides = {"left": 8, "top": 16, "right": 0, "bottom": 24, "feathering": 0}
+        picture = saved(
+            stub, x=node("ImagePadForOutpaint", image=["source", 0], **sides), source=empty_image()
+        )[0]
+        assert picture.size == (48, 70)
+        assert (picture.getpixel((0, 0)), picture.getpixel((8, 16))) == ((127,) * 3, (0x20, 0x40, 0x60))
+
+    @pytest.mark.parametrize(("on", "width"), [(True, 40), (False, 20)])
+    def test_a_switch_passes_on_the_branch_that_is_on(
+        self, stub: comfystub.Stub, on: bool, width: int
+    ) -> None:
+        x = node("ComfySwitchNode", switch=on, on_true=["one", 0], on_false=["two", 0])
+        assert saved(stub, x=x, one=empty_image(40), two=empty_image(20))[0].width == width
+
     def test_inverting(self, stub: comfystub.Stub) -> None:
         picture = saved(stub, x=node("ImageInvert", image=["source", 0]), source=empty_image())[0]
         assert picture.getpixel((0, 0)) == (0xDF, 0xBF, 0x9F)
