@@ -62,11 +62,13 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test with the marker gets the fixture, whether it asks for it or not."""
     names = getattr(item, "fixturenames", None)
     if names is not None and MARKER not in names and item.get_closest_marker(MARKER):
-        names.insert(0, MARKER)
+        # In a list of its own: the tests that one function is parametrized to share theirs.
+        item.fixturenames = [MARKER, *names]  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -80,7 +82,10 @@ def comfy_stub(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterat
     import comfystub
 
     try:
-        patch = comfystub.patch(**{"root": tmp_path / "comfyui", **arguments(request.node)})
+        given = arguments(request.node)
+        if "stub" not in given:  # that one has its folders
+            given["root"] = tmp_path / "comfyui"
+        patch = comfystub.patch(**given)
     except (TypeError, ValueError, OSError) as problem:
         pytest.fail(f"comfy_stub: {problem}", pytrace=False)
     with patch as stub:
@@ -96,7 +101,7 @@ def arguments(item: pytest.Item) -> dict[str, Any]:
             value = item.config.getini(name)
             if value is not None and value != []:
                 found[option.name] = option.read(value)
-        except ValueError as problem:
+        except (ValueError, pytest.UsageError) as problem:
             raise ValueError(f"{name} in the ini file: {problem}") from problem
     for marker in reversed(list(item.iter_markers(MARKER))):
         if len(marker.args) > 1:

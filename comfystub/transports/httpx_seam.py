@@ -78,9 +78,18 @@ def _make_async(original: Callable[..., Any]) -> Callable[..., Any]:
         if place is None:
             response: httpx.Response = await original(self, request)
             return response
-        return ask(place, request, await request.aread())
+        body = await request.aread()
+        await _turn()
+        return ask(place, request, body)
 
     return handle_async_request
+
+
+async def _turn() -> None:
+    """Let other tasks run and time-outs strike, as every call does that waits for a socket."""
+    from anyio.lowlevel import checkpoint
+
+    await checkpoint()
 
 
 registry.add_seam(Seam("httpx", "HTTPTransport", "handle_request", _make_sync))

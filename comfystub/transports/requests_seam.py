@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
+import http.client
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -67,17 +67,29 @@ def body_of(request: requests.PreparedRequest) -> bytes:
     return b"".join(part.encode() if isinstance(part, str) else part for part in parts)
 
 
+class _Body(BytesIO):
+    """A body that, like a response that comes from a socket, is closed once it was read to its end."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._size = len(content)
+
+    def isclosed(self) -> bool:
+        """What urllib3 asks, to know when a stream is over."""
+        return self.closed or self.tell() >= self._size
+
+
 def to_urllib3(response: Response, method: str) -> HTTPResponse:
     """A response as urllib3 gives it: its body is still to be read."""
     from urllib3._collections import HTTPHeaderDict
     from urllib3.response import HTTPResponse
 
     return HTTPResponse(
-        body=BytesIO(response.body),
+        body=_Body(response.body),
         headers=HTTPHeaderDict(response.headers),
         status=response.status,
         version=11,
-        reason=HTTPStatus(response.status).phrase,
+        reason=http.client.responses.get(response.status, ""),
         preload_content=False,
         decode_content=False,
         request_method=method,

@@ -1,0 +1,594 @@
+"""The pytest plugin, in suites of its own."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+
+import httpx
+import PIL.Image
+import pytest
+
+import comfystub
+
+# Loaded here, so that the suites, which run in this process, need not each load them anew.
+LOADED = (httpx, PIL.Image, comfystub.Stub, comfystub.patch)
+
+Run = Callable[..., pytest.RunResult]
+
+GET = """
+    import httpx
+    import comfystub
+    import pytest
+
+    CLIENT = httpx.Client(verify=False)
+
+    def get(path="/queue", url="http://127.0.0.1:8188"):
+        return CLIENT.get(url + path)
+"""
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Run:
+    """Runs a suite of one file, which begins with GET."""
+
+    def run(code: str, *arguments: str, ini: str = "", **files: str) -> pytest.RunResult:
+        pytester.makeini("[pytest]\n" + textwrap.dedent(ini))
+        files["test_it"] = textwrap.dedent(GET) + textwrap.dedent(code)
+        pytester.makepyfile(**{name: textwrap.dedent(text) for name, text in files.items()})
+        # pytest-asyncio warns where it is not set up, as in suites that have no coroutines; what cannot be
+        # raised is caught by the run around this one, which spares the collecting of garbage at each end.
+        without = ("-p", "no:asyncio", "-p", "no:unraisableexception")
+        return pytester.runpytest(*without, "--strict-markers", "-W", "error", *arguments)
+
+    return run
+
+
+# --- the fixture
+
+
+def test_the_fixture_is_a_stub_that_is_in_force_during_the_test(run: Run) -> None:
+    result = run(
+        """
+        @pytest.fixture
+        def app(comfy_stub):
+            assert get().status_code == 200
+            yield CLIENT
+            assert get().status_code == 200
+
+        def test_one(app, comfy_stub):
+            assert isinstance(comfy_stub, comfystub.Stub)
+            assert comfystub.current() is comfy_stub
+            assert len(comfy_stub.requests) == 1
+
+        def test_another_has_a_server_of_its_own(comfy_stub):
+            assert comfy_stub.requests == []
+
+        def test_without_the_fixture():
+            with pytest.raises(LookupError):
+                comfystub.current()
+        """
+    )
+    result.assert_outcomes(passed=3)
+
+
+def test_the_stub_is_gone_after_a_test_that_failed(run: Run) -> None:
+    result = run(
+        """
+        @pytest.fixture
+        def broken(comfy_stub):
+            raise ValueError("mine")
+
+        def test_fails(comfy_stub):
+            assert get().status_code == 201
+
+        def test_errors(broken):
+            pass
+
+        def test_is_gone():
+            with pytest.raises(LookupError):
+                comfystub.current()
+        """
+    )
+    result.assert_outcomes(passed=1, failed=1, errors=1)
+
+
+def test_files_go_below_tmp_path(run: Run) -> None:
+    result = run(
+        """
+        def test_it(comfy_stub, tmp_path):
+            assert get("/system_stats").status_code == 200
+            assert list(tmp_path.iterdir()) == []
+            root = tmp_path.resolve() / "comfyui"
+            assert comfy_stub.output_dir == root / "output"
+            assert comfy_stub.input_dir == root / "input"
+            assert comfy_stub.temp_dir == root / "temp"
+
+        @pytest.mark.comfy_stub(output_dir="elsewhere")
+        def test_with_an_output_folder(comfy_stub, tmp_path, request):
+            assert comfy_stub.output_dir == request.config.rootpath.resolve() / "elsewhere"
+            assert comfy_stub.input_dir == tmp_path.resolve() / "comfyui" / "input"
+        """
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_a_suite_may_build_on_the_fixture(run: Run) -> None:
+    result = run(
+        """
+        @pytest.fixture
+        def comfy_stub(comfy_stub):
+            (comfy_stub.input_dir / "mine.png").write_bytes(b"")
+            return comfy_stub
+
+        @pytest.mark.comfy_stub(pace=3)
+        def test_it(comfy_stub):
+            assert (comfy_stub.input_dir / "mine.png").exists()
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_a_decorated_test_gets_the_stub_of_its_decorator(run: Run) -> None:
+    result = run(
+        """
+        @comfystub.patch("http://comfy.test:8188")
+        def test_it(comfy_stub, tmp_path):
+            assert comfy_stub.url == "http://comfy.test:8188"
+            assert comfystub.current() is comfy_stub
+            assert not comfy_stub.output_dir.is_relative_to(tmp_path)
+
+        @pytest.mark.parametrize("number", [1, 2])
+        @comfystub.patch
+        def test_parametrized(number, comfy_stub):
+            assert comfystub.current() is comfy_stub
+        """
+    )
+    result.assert_outcomes(passed=3)
+
+
+# --- the marker
+
+
+def test_the_marker_alone_turns_it_on(run: Run) -> None:
+    result = run(
+        """
+        @pytest.mark.comfy_stub
+        def test_without_the_fixture():
+            assert get().status_code == 200
+            assert len(comfystub.current().requests) == 1
+
+        @pytest.mark.comfy_stub()
+        class TestAll:
+            def test_it(self):
+                assert get().status_code == 200
+        """
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_with_the_marker_the_stub_is_there_for_every_fixture(run: Run) -> None:
+    result = run(
+        """
+        @pytest.fixture(autouse=True)
+        def checked():
+            assert get().status_code == 200
+            yield
+            assert get().status_code == 200
+
+        @pytest.mark.comfy_stub
+        def test_it():
+            assert len(comfystub.current().requests) == 1
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_the_arguments_of_markers_are_merged_and_the_closest_wins(run: Run) -> None:
+    result = run(
+        """
+        pytestmark = [
+            pytest.mark.comfy_stub("http://module.test:1", models={"checkpoints": ["module"]}),
+            pytest.mark.comfy_stub(unmatched="error"),
+        ]
+
+        def served(url):
+            return get("/models/checkpoints", url).json()
+
+        def test_of_the_module():
+            assert served("http://module.test:1") == ["module"]
+            with pytest.raises(httpx.ConnectError):
+                get(url="http://elsewhere.test")
+
+        @pytest.mark.comfy_stub(models={"checkpoints": ["class"]})
+        class TestClass:
+            def test_of_the_class(self):
+                assert served("http://module.test:1") == ["class"]
+
+            @pytest.mark.comfy_stub("http://function.test:1")
+            def test_of_the_function(self):
+                assert served("http://function.test:1") == ["class"]
+                with pytest.raises(httpx.ConnectError):
+                    get(url="http://module.test:1")
+
+            @pytest.mark.comfy_stub("http://upper.test:1", models={"checkpoints": ["upper"]})
+            @pytest.mark.comfy_stub(base_url="http://lower.test:1")
+            def test_of_two(self, comfy_stub):
+                assert comfy_stub.urls == ["http://lower.test:1"]
+                assert served("http://lower.test:1") == ["upper"]
+        """
+    )
+    result.assert_outcomes(passed=4)
+
+
+def test_a_marker_of_one_parameter_is_that_parameters_alone(run: Run) -> None:
+    result = run(
+        """
+        @pytest.mark.parametrize(
+            "stubbed",
+            [False, pytest.param(True, marks=pytest.mark.comfy_stub), False],
+        )
+        def test_it(stubbed):
+            if stubbed:
+                assert get().status_code == 200
+            else:
+                with pytest.raises(LookupError):
+                    comfystub.current()
+
+        @pytest.mark.parametrize(
+            "pace", [1, pytest.param(2, marks=pytest.mark.comfy_stub(models={"loras": ["a"]}))]
+        )
+        def test_arguments(pace, comfy_stub):
+            assert (get("/models/loras").json() == ["a"]) is (pace == 2)
+        """
+    )
+    result.assert_outcomes(passed=5)
+
+
+def test_a_marker_may_be_added_by_a_conftest(run: Run) -> None:
+    result = run(
+        """
+        def test_it():
+            assert get("/models/loras").json() == ["a"]
+        """,
+        conftest="""
+        import pytest
+
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.add_marker(pytest.mark.comfy_stub(models={"loras": ["a"]}))
+        """,
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_the_marker_works_on_unittest_classes_and_their_methods(run: Run) -> None:
+    result = run(
+        """
+        import unittest
+
+        class OneMethod(unittest.TestCase):
+            @pytest.mark.comfy_stub(models={"loras": ["a"]})
+            def test_marked(self):
+                assert get("/models/loras").json() == ["a"]
+
+            def test_unmarked(self):
+                with pytest.raises(LookupError):
+                    comfystub.current()
+
+        @pytest.mark.comfy_stub
+        class AllMethods(unittest.TestCase):
+            def setUp(self):
+                assert get().status_code == 200
+
+            def test_it(self):
+                assert len(comfystub.current().requests) == 1
+
+            @pytest.mark.comfy_stub(models={"loras": ["b"]})
+            def test_closest(self):
+                assert get("/models/loras").json() == ["b"]
+
+        @comfystub.patch(models={"loras": ["decorator"]})
+        class Decorated(unittest.TestCase):
+            @pytest.mark.comfy_stub(models={"loras": ["marker"]})
+            def test_the_decorator_is_the_innermost(self):
+                assert get("/models/loras").json() == ["decorator"]
+                assert comfystub.current() is self.comfy_stub
+        """
+    )
+    result.assert_outcomes(passed=5)
+
+
+def test_a_stub_of_ones_own_can_be_put_in_force_by_the_marker(run: Run) -> None:
+    result = run(
+        """
+        SHARED = comfystub.Stub(models={"loras": ["shared"]})
+
+        @pytest.mark.comfy_stub(stub=SHARED, unmatched="error")
+        class TestShared:
+            def test_one(self, comfy_stub):
+                assert comfy_stub is SHARED
+                assert get("/models/loras").json() == ["shared"]
+
+            def test_two(self):
+                assert len(SHARED.requests) == 1
+        """
+    )
+    result.assert_outcomes(passed=2)
+
+
+# --- the ini options
+
+
+@pytest.mark.parametrize(
+    ("ini", "check"),
+    [
+        ("comfystub_base_url = http://comfy.test:1", 'assert comfy_stub.urls == ["http://comfy.test:1"]'),
+        (
+            "comfystub_base_url =\n    http://a.test:1\n    http://b.test:1/comfy/",
+            'assert comfy_stub.urls == ["http://a.test:1", "http://b.test:1/comfy"]',
+        ),
+        ("comfystub_pace = manual", 'assert status() == "pending"'),
+        ("comfystub_pace = 0", 'assert status() == "completed"'),
+        (
+            "comfystub_pace = 2",
+            'assert (status(), get("/queue"), status()) == ("pending", ANY, "in_progress")',
+        ),
+        ("comfystub_pace = instant", 'assert status() == "completed"'),
+        ("comfystub_validate = no", 'assert post("NoSuchNode") == 200'),
+        ("comfystub_validate = true", 'with pytest.warns(UserWarning): assert post("NoSuchNode") == 400'),
+        ("comfystub_unknown_nodes = accept", 'assert post("NoSuchNode") == 200'),
+        (
+            "comfystub_unmatched = error",
+            'with pytest.raises(httpx.ConnectError): get(url="http://else.test")',
+        ),
+        ("comfystub_object_info = info.json", 'assert list(get("/object_info").json()) == ["MyNode"]'),
+        (
+            "comfystub_image = picture.png",
+            'post("VAEDecode"); assert comfy_stub.outputs[0].image.size == (3, 5)',
+        ),
+        (
+            "comfystub_env =\n    COMFY_A_TEST = {url}/x=1\n    COMFY_B_TEST={output_dir}",
+            'assert os.environ["COMFY_A_TEST"] == "http://127.0.0.1:8188/x=1"\n'
+            'assert os.environ["COMFY_B_TEST"] == str(comfy_stub.output_dir)',
+        ),
+        ("comfystub_seed = 7", "assert ids() == [first_id(seed=7)]"),
+    ],
+)
+def test_an_ini_option_is_an_argument_for_every_test(
+    run: Run, pytester: pytest.Pytester, ini: str, check: str
+) -> None:
+    pytester.makefile(".json", info='{"MyNode": {"input": {}, "output": [], "name": "MyNode"}}')
+    PIL.Image.new("RGB", (3, 5)).save(pytester.path / "picture.png")
+    result = run(
+        f"""
+        import json, os, pathlib
+        from unittest.mock import ANY
+        import comfystub.demo
+
+        GRAPH = json.loads(pathlib.Path(comfystub.demo.__path__[0], "text_to_image.json").read_text())
+
+        def post(class_type, url="http://127.0.0.1:8188"):
+            GRAPH["8"]["class_type"] = class_type
+            return CLIENT.post(url + "/prompt", json={{"prompt": GRAPH}}).status_code
+
+        def status():
+            stub = comfystub.current()
+            if not stub.jobs:
+                assert post("VAEDecode") == 200
+            return stub.jobs[0].status
+
+        def ids():
+            assert post("VAEDecode") == 200
+            return [job.id for job in comfystub.current().jobs]
+
+        def first_id(**options):
+            with comfystub.patch(**options):
+                return ids()[0]
+
+        def test_it(comfy_stub):
+{textwrap.indent(check, " " * 12)}
+        """,
+        "-p",
+        "no:cacheprovider",
+        ini=ini,
+    )
+    result.assert_outcomes(passed=1)
+
+
+def test_a_marker_goes_before_an_ini_option(run: Run) -> None:
+    result = run(
+        """
+        @pytest.mark.comfy_stub("http://marker.test:1")
+        def test_marker(comfy_stub):
+            assert comfy_stub.urls == ["http://marker.test:1"]
+            with pytest.raises(httpx.ConnectError):
+                get(url="http://elsewhere.test")
+
+        def test_ini(comfy_stub):
+            assert comfy_stub.urls == ["http://ini.test:1"]
+        """,
+        ini="comfystub_base_url = http://ini.test:1\ncomfystub_unmatched = error",
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_a_path_in_the_ini_file_is_relative_to_it(run: Run, pytester: pytest.Pytester) -> None:
+    folder = pytester.mkdir("deeper")
+    (folder / "test_deeper.py").write_text(
+        "def test_it(comfy_stub, monkeypatch):\n"
+        "    with comfy_stub.client() as client:\n"
+        "        assert list(client.get('/object_info').json()) == ['MyNode']\n"
+    )
+    pytester.makefile(".json", info='{"MyNode": {"input": {}, "output": [], "name": "MyNode"}}')
+    result = run("", "--rootdir", str(pytester.path), str(folder), ini="comfystub_object_info = info.json")
+    result.assert_outcomes(passed=1)
+
+
+# --- what is wrong is told
+
+
+@pytest.mark.parametrize(
+    ("marker", "ini", "said"),
+    [
+        (
+            "paec=3",
+            "",
+            "comfy_stub: patch() got an unexpected keyword argument 'paec'; is it 'pace' that is meant?",
+        ),
+        ("pace='fast'", "", "comfy_stub: pace= takes 'instant', 'manual' or a number of looks from 0 on, not 'fast'"),
+        ("'comfy.test'", "", "comfy_stub: a base URL looks like http://127.0.0.1:8188, not 'comfy.test'"),
+        (
+            "'http://a.test', 'http://b.test'",
+            "",
+            "comfy_stub: the marker takes one argument without a name, the base URL, not ('http://a.test', 'http://b.test')",
+        ),
+        ("object_info='nowhere.json'", "", "comfy_stub: [[]Errno 2[]] No such file or directory: 'nowhere.json'"),
+        ("", "comfystub_pace = -1", "comfy_stub: pace= takes 'instant', 'manual' or a number of looks from 0 on, not -1"),
+        ("", "comfystub_pace =", "comfy_stub: pace= takes 'instant', 'manual' or a number of looks from 0 on, not ''"),
+        ("", "comfystub_seed = x", "comfy_stub: comfystub_seed in the ini file: invalid literal for int() with base 10: 'x'"),
+        ("", "comfystub_env = A", "comfy_stub: comfystub_env in the ini file: each line is NAME=value, not [[]'A'[]]"),
+        ("", "comfystub_validate = perhaps", "comfy_stub: comfystub_validate in the ini file: *'perhaps'*"),
+        ("", "comfystub_unmatched = no", "comfy_stub: unmatched= takes 'pass' or 'error', not 'no'"),
+        ("", "comfystub_image = nowhere.png", "comfy_stub: [[]Errno 2[]] No such file or directory: '*nowhere.png'"),
+    ],
+)  # fmt: skip
+def test_a_wrong_argument_is_an_error_of_the_test_in_one_line(
+    run: Run, marker: str, ini: str, said: str
+) -> None:
+    result = run(
+        f"""
+        @pytest.mark.comfy_stub({marker})
+        def test_it():
+            pass
+
+        def test_another():
+            pass
+        """,
+        ini=ini,
+    )
+    result.assert_outcomes(errors=1, passed=1)
+    result.stdout.fnmatch_lines(["*ERROR at setup of test_it*", said, "*short test summary*"])
+    result.stdout.no_fnmatch_line("*pytest_plugin.py*")
+
+
+# --- what the plugin says of itself
+
+
+def test_the_fixture_is_listed_with_what_it_does(run: Run) -> None:
+    result = run("", "--fixtures", "-v")
+    result.stdout.fnmatch_lines(
+        [
+            "*fixtures defined from comfystub.pytest_plugin*",
+            "comfy_stub -- *pytest_plugin.py:*",
+            "    A ComfyUI server inside the test process, in force during the test: a ``comfystub.Stub``.",
+            "    ",
+            "    Calls to port 8188 of this machine are answered by it.  Files go below ``tmp_path``.  Set it up",
+            "    with ``@pytest.mark.comfy_stub(pace=3, models=...)``, or for all tests with the ini options",
+            "    ``comfystub_pace`` and so on; both take the arguments of ``comfystub.patch()``.",
+        ],
+        consecutive=True,
+    )
+
+
+def test_the_marker_is_listed_with_what_it_does(run: Run) -> None:
+    result = run("", "--markers")
+    result.stdout.fnmatch_lines(
+        "@pytest.mark.comfy_stub([*][*]patch_arguments): run the test with a ComfyUI stub in force. The "
+        "arguments are those of comfystub.patch(); of several markers that give the same one, the closest wins."
+    )
+
+
+def test_the_ini_options_are_listed(run: Run) -> None:
+    said = run("", "--help").stdout.str()
+    names = (
+        "base_url",
+        "pace",
+        "validate",
+        "unknown_nodes",
+        "unmatched",
+        "object_info",
+        "image",
+        "env",
+        "seed",
+    )
+    for name in names:
+        assert f"comfystub_{name} (" in said
+
+
+# --- beside other plugins
+
+
+def test_tests_on_several_workers_have_a_stub_each(run: Run) -> None:
+    result = run(
+        """
+        @pytest.mark.parametrize("number", range(8))
+        def test_it(number, comfy_stub, tmp_path):
+            assert get().status_code == 200
+            assert len(comfy_stub.requests) == 1
+            assert comfy_stub.output_dir.is_relative_to(tmp_path.resolve())
+
+        @pytest.mark.comfy_stub(pace="manual")
+        def test_marker():
+            assert get().status_code == 200
+        """,
+        "-n",
+        "2",
+    )
+    result.assert_outcomes(passed=9)
+
+
+def test_a_plugin_that_is_not_there_can_be_switched_off(run: Run) -> None:
+    run("def test_it(comfy_stub): assert get().status_code == 200", "-p", "no:randomly").assert_outcomes(
+        passed=1
+    )
+
+
+def test_the_plugin_can_be_switched_off(run: Run) -> None:
+    result = run("def test_it(comfy_stub): pass", "-p", "no:comfystub")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines("*fixture 'comfy_stub' not found*")
+
+
+ASYNC = """
+    async def get_async(path="/queue"):
+        async with httpx.AsyncClient(verify=False) as client:
+            return await client.get("http://127.0.0.1:8188" + path)
+
+    async def test_fixture(comfy_stub):
+        assert (await get_async()).status_code == 200
+        assert len(comfy_stub.requests) == 1
+
+    @pytest.mark.comfy_stub(models={"loras": ["a"]})
+    async def test_marker():
+        assert (await get_async("/models/loras")).json() == ["a"]
+
+    @pytest.mark.comfy_stub(models={"loras": ["a"]})
+    class TestClass:
+        async def test_marker(self):
+            assert (await get_async("/models/loras")).json() == ["a"]
+
+    @comfystub.patch(models={"loras": ["a"]})
+    async def test_decorator(comfy_stub):
+        assert (await get_async("/models/loras")).json() == ["a"]
+        assert comfystub.current() is comfy_stub
+"""
+
+
+def test_coroutines_on_pytest_asyncio(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function")
+    pytester.makepyfile(textwrap.dedent(GET) + textwrap.dedent(ASYNC))
+    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=4)
+
+
+def test_loading_the_plugin_loads_no_client_and_no_pillow(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heavy = "{'httpx', 'requests', 'urllib3', 'respx', 'responses', 'PIL', 'aiohttp', 'comfystub.stub'}"
+    pytester.makepyfile(
+        f"import sys\n\ndef test_it():\n    loaded = {heavy} & set(sys.modules)\n    assert not loaded\n"
+        "\ndef test_in_force(comfy_stub):\n    loaded = set(sys.modules) & ("
+        f"{heavy} - {{'comfystub.stub'}})\n    assert not loaded\n"
+    )
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.runpytest_subprocess("-p", "comfystub.pytest_plugin").assert_outcomes(passed=2)
