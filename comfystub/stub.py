@@ -160,7 +160,7 @@ class Stub:
 
     def async_httpx_transport(self) -> httpx.MockTransport:
         """A transport for an ``httpx.AsyncClient``: this server answers, whatever the host."""
-        return self.httpx_transport()
+        return httpx_seam.async_transport(self._server, self.origins[0].prefix)
 
     def respx_router(self, router: respx.Router | None = None) -> respx.Router:
         """Mount this server on a respx router: one catch-all route for each base URL.

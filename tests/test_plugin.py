@@ -36,10 +36,11 @@ def run(pytester: pytest.Pytester) -> Run:
         pytester.makeini("[pytest]\n" + textwrap.dedent(ini))
         files["test_it"] = textwrap.dedent(GET) + textwrap.dedent(code)
         pytester.makepyfile(**{name: textwrap.dedent(text) for name, text in files.items()})
-        # pytest-asyncio warns where it is not set up, as in suites that have no coroutines; what cannot be
-        # raised is caught by the run around this one, which spares the collecting of garbage at each end.
-        without = ("-p", "no:asyncio", "-p", "no:unraisableexception")
-        return pytester.runpytest(*without, "--strict-markers", "-W", "error", *arguments)
+        # pytest-asyncio warns where it is not set up, as in suites that have no coroutines.  Hypothesis is
+        # slow to load, and so is the collecting of garbage, which the run around this one does as well.
+        without = [f"no:{plugin}" for plugin in ("asyncio", "hypothesispytest", "unraisableexception")]
+        options = [option for name in without for option in ("-p", name)]
+        return pytester.runpytest(*options, "--strict-markers", "-W", "error", *arguments)
 
     return run
 

@@ -68,7 +68,8 @@ class Hub:
     def _listeners(self, kind: str, client_id: str | None) -> list[Session]:
         if kind == "text" or (client_id is None and kind in BROADCAST):
             return list(self._sessions.values())
-        session = self._sessions.get(client_id) if client_id is not None else None
+        # A client may call itself what it likes; only a text can be the name of a socket.
+        session = self._sessions.get(client_id) if isinstance(client_id, str) else None
         return [session] if session else []
 
     def _send(self, event: Event, listeners: list[Session]) -> None:

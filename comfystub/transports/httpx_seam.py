@@ -97,19 +97,31 @@ registry.add_seam(Seam("httpx", "AsyncHTTPTransport", "handle_async_request", _m
 
 
 def transport(responder: Responder, prefix: str) -> httpx.MockTransport:
-    """A transport that answers every call from one server, whatever the host.
+    """A transport for sync clients that answers every call from one server, whatever the host.
 
-    It serves sync and async clients.  ``prefix`` is the path the server lies below.
+    ``prefix`` is the path the server lies below.
     """
     import httpx
 
-    server = Place(responder, prefix)
-
     def handler(request: httpx.Request) -> httpx.Response:
-        place = server if lies_below(_path(request.url), prefix) else NOBODY
-        return ask(place, request, request.content)
+        return ask(_place(responder, prefix, request), request, request.content)
 
     return httpx.MockTransport(handler)
+
+
+def async_transport(responder: Responder, prefix: str) -> httpx.MockTransport:
+    """A transport for async clients, as ``transport`` is one for sync ones."""
+    import httpx
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        await _turn()
+        return ask(_place(responder, prefix, request), request, request.content)
+
+    return httpx.MockTransport(handler)
+
+
+def _place(responder: Responder, prefix: str, request: httpx.Request) -> Place:
+    return Place(responder, prefix) if lies_below(_path(request.url), prefix) else NOBODY
 
 
 def client(transport: httpx.MockTransport, **options: Any) -> httpx.Client:

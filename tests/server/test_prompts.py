@@ -289,9 +289,6 @@ class TestExtraData:
     ) -> None:
         self.run_beside_a_listener(client_id, stub, ask)
 
-    @pytest.mark.xfail(
-        strict=True, raises=TypeError, reason="the hub looks it up among the sockets, which takes a hash"
-    )
     @pytest.mark.parametrize("client_id", [["c"], {"a": 1}])
     def test_nor_is_one_that_is_a_list_or_an_object(
         self, client_id: Any, stub: comfystub.Stub, ask: Asker

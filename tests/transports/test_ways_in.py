@@ -79,7 +79,6 @@ def test_a_transport_can_be_mounted() -> None:
         assert client.get(f"{URL}/queue").status_code == 200
 
 
-@pytest.mark.xfail(strict=True, reason="Stub.async_httpx_transport() is the transport of the sync clients")
 async def test_other_tasks_run_while_an_async_client_is_answered() -> None:
     turns = 0
 
