@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import mimetypes
 import os
 import pathlib
@@ -26,7 +27,8 @@ ACTIVE_TYPES = frozenset(
 )
 BINARY = "application/octet-stream"
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+#: First and last byte; no file is so large that a number of more digits would lie in it.
+RANGE = re.compile(r"bytes=(\d{,18})-(\d{,18})", re.ASCII)
 
 
 def guess_type(name: str) -> str:
@@ -90,7 +92,7 @@ def file_response(request: Request, path: pathlib.Path, headers: Headers) -> Res
     """A file, whole or the part that was asked for, or only that it has not changed."""
     stat = path.stat()
     etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
-    tags: Headers = (("ETag", etag), ("Last-Modified", formatdate(stat.st_mtime, usegmt=True)))
+    tags: Headers = (("ETag", etag), ("Last-Modified", formatdate(math.ceil(stat.st_mtime), usegmt=True)))
     condition = _condition(request, etag, stat.st_mtime)
     if condition == 412:
         return Response(412)
@@ -98,7 +100,8 @@ def file_response(request: Request, path: pathlib.Path, headers: Headers) -> Res
         return Response(304, tags)
     headers = (*headers, *tags, ("Accept-Ranges", "bytes"))
     asked = request.headers.get("range")
-    if asked is None or not _range_applies(request, etag, stat.st_mtime):
+    # Of the tags that If-Range may hold as well as a date, the server takes no notice.
+    if asked is None or _since(request.headers.get("if-range"), stat.st_mtime) is False:
         return Response(200, headers, path.read_bytes())
     part = _part(asked, stat.st_size)
     if part is None:
@@ -113,35 +116,28 @@ def file_response(request: Request, path: pathlib.Path, headers: Headers) -> Res
 def _condition(request: Request, etag: str, modified: float) -> int | None:
     """The status that ends a conditional request, if one does."""
     headers = request.headers
-    if "if-match" in headers:
-        if not _names(headers["if-match"], etag):
+    if tags := headers.get("if-match"):
+        if not _names(tags, etag):
             return 412
     elif _since(headers.get("if-unmodified-since"), modified) is False:
         return 412
-    if "if-none-match" in headers:
-        return 304 if _names(headers["if-none-match"], etag) else None
+    if tags := headers.get("if-none-match"):
+        return 304 if _names(tags.replace("W/", ""), etag) else None
     return 304 if _since(headers.get("if-modified-since"), modified) else None
 
 
 def _names(tags: str, etag: str) -> bool:
-    return tags.strip() == "*" or etag in [tag.strip().removeprefix("W/") for tag in tags.split(",")]
+    return tags.strip() == "*" or etag in [tag.strip() for tag in tags.split(",")]
 
 
 def _since(date: str | None, modified: float) -> bool | None:
-    """Whether a file is unchanged since a date; ``None`` when there is no date."""
+    """Whether a file is unchanged since a date; ``None`` for what is no date."""
     if date is None:
         return None
     try:
-        return int(modified) <= parsedate_to_datetime(date).timestamp()
+        return modified <= parsedate_to_datetime(date).timestamp()
     except (TypeError, ValueError):
         return None
-
-
-def _range_applies(request: Request, etag: str, modified: float) -> bool:
-    condition = request.headers.get("if-range")
-    if condition is None or condition == etag:
-        return True
-    return _since(condition, modified) is True
 
 
 def _part(asked: str, size: int) -> tuple[int, int] | None:

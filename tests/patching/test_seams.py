@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import gc
 import importlib.util
+import inspect
 import itertools
 import subprocess
 import sys
@@ -70,7 +70,7 @@ def test_a_hook_looks_like_what_it_stands_for(seam: str) -> None:
         assert hook is not PRISTINE[seam]
         assert hook.__wrapped__ is PRISTINE[seam]
         assert (hook.__name__, hook.__doc__) == (PRISTINE[seam].__name__, PRISTINE[seam].__doc__)
-        assert asyncio.iscoroutinefunction(hook) == asyncio.iscoroutinefunction(PRISTINE[seam])
+        assert inspect.iscoroutinefunction(hook) == inspect.iscoroutinefunction(PRISTINE[seam])
 
 
 @each_seam
@@ -265,6 +265,24 @@ def test_of_patchers_that_nest_the_innermost_answers(seam: str) -> None:
 
 
 @each_seam
+@pytest.mark.parametrize("wrap", [wrapper, Proxy])
+def test_a_wrapper_around_a_hook_is_left_to_its_owner(seam: str, wrap: Callable[[Any], Any]) -> None:
+    get = SEAMS[seam][2]
+    with contextlib.ExitStack() as inner:
+        with named("it"):
+            inner.enter_context(wrapped(seam, wrap))
+            mine = current(seam)
+            assert who(get=get) == "it"
+        assert current(seam) is mine
+        assert answer(get) == "network"
+        assert current(seam) is mine
+        with named("another"):
+            assert who(get=get) == "another"
+        assert current(seam) is mine
+    assert answer(get) == "network"
+
+
+@each_seam
 def test_a_hook_that_was_put_back_by_others_falls_through(seam: str) -> None:
     owner, attribute, get = SEAMS[seam]
     with comfystub.patch(URL):
@@ -432,9 +450,7 @@ def python(code: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-HEAVY = (
-    "{'httpx', 'httpcore', 'requests', 'urllib3', 'respx', 'responses', 'PIL', 'aiohttp', 'asyncio.events'}"
-)
+HEAVY = "{'httpx', 'httpcore', 'requests', 'urllib3', 'respx', 'responses', 'PIL', 'aiohttp'}"
 
 
 @pytest.mark.parametrize(
@@ -510,6 +526,19 @@ def test_a_library_that_is_imported_inside_the_block_is_caught(
     python(LATE.format(module=module, imports=imports, call=call, owner=owner, attribute=attribute))
 
 
+def test_a_library_that_is_imported_inside_an_inner_block_is_caught_in_the_outer_one_too() -> None:
+    python(
+        "import comfystub\n"
+        "with comfystub.patch('http://comfy.test:8188') as stub:\n"
+        "    with comfystub.patch('http://other.test:1') as other:\n"
+        "        import requests\n"
+        "        requests.get('http://other.test:1/queue').raise_for_status()\n"
+        "    requests.get('http://comfy.test:8188/queue').raise_for_status()\n"
+        "    assert len(stub.requests) == len(other.requests) == 1\n"
+        "assert not hasattr(requests.adapters.HTTPAdapter.send, '__wrapped__')\n"
+    )
+
+
 def test_a_library_that_is_imported_before_the_package_is_caught() -> None:
     python(
         "import httpx\nfrom requests import get\nimport comfystub\n"
@@ -574,6 +603,14 @@ def test_what_stands_in_for_a_library_is_left_alone(stand_in: Any, monkeypatch: 
     monkeypatch.setitem(sys.modules, "httpx", stand_in)
     with named("it"):
         assert who(get=requests_get) == "it"
+
+
+def test_a_mock_of_a_library_keeps_what_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in = mock.MagicMock()
+    stand_in.HTTPTransport.handle_request = mine = mock.sentinel.mine
+    monkeypatch.setitem(sys.modules, "httpx", stand_in)
+    with comfystub.patch(URL):
+        assert stand_in.HTTPTransport.handle_request is mine
 
 
 def test_responses_that_are_imported_inside_the_block_work_on_afterwards() -> None:
