@@ -274,6 +274,7 @@ def test_values_and_exceptions_reach_a_generator() -> None:
     next(generator)
     assert generator.send("a") == "a"
     assert generator.throw(KeyError("b")) == "b"
+    assert generator.send("c") == "c"
     raised = ValueError("mine")
     with pytest.raises(ValueError) as caught:
         generator.throw(raised)
@@ -357,6 +358,7 @@ async def test_values_and_exceptions_reach_an_async_generator() -> None:
     await anext(generator)
     assert await generator.asend("a") == "a"
     assert await generator.athrow(KeyError("b")) == "b"
+    assert await generator.asend("c") == "c"
     raised = ValueError("mine")
     with pytest.raises(ValueError) as caught:
         await generator.athrow(raised)

@@ -253,6 +253,7 @@ def test_the_patch_of_a_subclass_is_inside_that_of_its_base(seen: list[Any]) -> 
     @named("sub", "http://sub.test:8188", URL)
     class Sub(Base): ...
 
+    assert Sub.run is Base.run  # which is wrapped once
     assert run(Sub).wasSuccessful()
     assert run(Base).wasSuccessful()
     assert seen == [("Sub", "sub", "base", URL), ("Base", "base", "base", "http://base.test:8188")]

@@ -137,6 +137,14 @@ def test_routes_of_ones_own_go_before_the_mount(when: str) -> None:
     assert [call.path for call in stub.requests] == ["/models/checkpoints", "/prompt"]
 
 
+def test_a_route_for_everything_goes_after_the_mount() -> None:
+    router = respx.mock()
+    stub_named("it").respx_router(router)
+    router.route().respond(418)
+    with router:
+        assert (who(), httpx_get(ELSEWHERE).status) == ("it", 418)
+
+
 def test_a_route_of_ones_own_may_decline_once() -> None:
     stub, router = stub_named("it"), respx.mock()
     stub.respx_router(router)
@@ -188,7 +196,7 @@ def test_below_a_prefix_is_the_stub_and_beside_it_the_router() -> None:
             200,
             201,
         ]
-        for beside in ("/", "/comfyui/queue", "/queue"):
+        for beside in ("/", "/comfyui/queue", "/queue", "/a/comfy/queue"):
             with pytest.raises(respx.models.AllMockedAssertionError):
                 httpx_get(URL + beside)
     assert [call.path for call in stub.requests] == ["/", "/queue"]

@@ -196,6 +196,7 @@ def test_head_has_the_headers_and_no_body(session: requests.Session, picture: st
     response = session.head(picture)
     assert (response.status_code, response.content) == (200, b"")
     assert response.headers["Content-Length"] == str(len(PICTURE))
+    assert session.head(picture, stream=True).raw.read(8) == b""
 
 
 def test_options_is_answered(stub: comfystub.Stub, session: requests.Session) -> None:
