@@ -556,6 +556,12 @@ class TestExceptions:
             ("7", "exception_during_inner_validation", "'inputs'"),
         ]
 
+    def test_other_outputs_behind_that_node_fail_as_well(self, judge: Judge) -> None:
+        prompt = without(graph(), "8") | {"20": node("PreviewImage", images=["8", 0])}
+        verdict = judge(prompt)
+        assert verdict.outputs == []
+        assert dependents(verdict) == {"8": ["9", "20"]}
+
     def test_the_rest_of_the_prompt_is_judged(self, judge: Judge) -> None:
         """An output that has nothing to do with it runs."""
         prompt = without(graph(), "8") | {

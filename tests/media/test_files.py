@@ -382,6 +382,9 @@ class TestPrefixes:
 
     @pytest.mark.parametrize("prefix", ["", "deep/"])
     def test_without_a_name_it_starts_anew_each_time(self, prefix: str, folders: Folders) -> None:
+        for name in ("_00007_.png", "deep/_00007_.png"):
+            (folders.folder("output") / name).parent.mkdir(exist_ok=True)
+            (folders.folder("output") / name).write_bytes(b"")
         (first,) = save(folders, prefix)
         assert "_00001_" in first
         (folders.folder("output") / first).write_bytes(b"old")

@@ -158,11 +158,18 @@ class TestInputs:
     def test_a_choice_that_brings_inputs(self, values: dict[str, Any], names: list[Any]) -> None:
         assert self.names(self.CHOICE, **values) == names
 
+    def test_a_choice_within_a_choice_is_not_missed(self) -> None:
+        inner = {"required": {"how": ["COMFY_DYNAMICCOMBO_V3", {"options": []}], "w": ["INT"]}}
+        outer = ["COMFY_DYNAMICCOMBO_V3", {"options": [{"key": "k", "inputs": inner}]}]
+        names = self.names({"required": {"mode": outer}}, mode="k")
+        assert names == [("mode", True), ("mode.how", False), ("mode.w", True)]
+
     @pytest.mark.parametrize(
         ("template", "names"),
         [
             ({"prefix": "i", "min": 1, "max": 3}, [("x.i0", True), ("x.i1", False), ("x.i2", False)]),
             ({"prefix": "i", "min": 0, "max": 2}, [("x.i0", False), ("x.i1", False)]),
+            ({"prefix": "i", "max": 2}, [("x.i0", False), ("x.i1", False)]),
             ({"names": ["a", "b", "c"], "min": 2}, [("x.a", True), ("x.b", True), ("x.c", False)]),
         ],
     )

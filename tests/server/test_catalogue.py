@@ -96,6 +96,20 @@ class TestObjectInfo:
     ) -> None:
         assert ask.get(f"/object_info/{name}").holds() == (200, {name: object_info[name]})
 
+    @pytest.mark.parametrize(
+        ("name", "flags"),
+        [
+            ("ResizeImageMaskNode", set()),
+            ("CustomCombo", {"experimental"}),
+            ("FluxProUltraImageNode", {"api_node"}),
+        ],
+    )
+    def test_flags(self, name: str, flags: set[str], object_info: dict[str, Info]) -> None:
+        shown = {
+            key: object_info[name][key] for key in ("deprecated", "experimental", "dev_only", "api_node")
+        }
+        assert shown == {key: key in flags for key in shown}
+
     @pytest.mark.parametrize("name", ["NoSuchClass", "ksampler", "%20", "a%2Fb"])
     def test_an_unknown_class(self, name: str, ask: Asker) -> None:
         assert ask.get(f"/object_info/{name}").holds() == (200, {})

@@ -428,6 +428,10 @@ class TestCancelling:
         assert each.post("/api/jobs/cancel", body).holds() == (400, answer)
         assert each.waiting() == [ID[5], ID[4]]
 
+    @pytest.mark.parametrize("body", [[], ["job_ids"], "job_ids", None, 5])
+    def test_a_body_that_is_no_object_is_bad_too(self, body: Any, each: Asker) -> None:
+        assert each.post("/api/jobs/cancel", body).status == 400
+
     def test_status_is_told_as_by_a_deletion(self, each: Asker) -> None:
         events = each.heard()
         each.post("/api/jobs/cancel", {"job_ids": [ID[4], ID[5]]})

@@ -94,6 +94,14 @@ class TestRejection:
             "extra_info": {"node_id": "5", "class_type": "NoSuchLoader", "node_title": "NoSuchLoader"},
         }
 
+    def test_a_node_without_a_class_needs_no_advice(
+        self, ask: Asker, recwarn: pytest.WarningsRecorder, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for broken in ({"inputs": {}}, {"class_type": None}, {"class_type": ""}):
+            assert error_type(ask.post("/prompt", {"prompt": {"5": broken}})) == "missing_node_type"
+        assert list(recwarn) == []
+        assert caplog.text == ""
+
     @pytest.mark.filterwarnings("error")
     def test_a_warning_made_an_error_does_not_reach_the_client(
         self, ask: Asker, caplog: pytest.LogCaptureFixture

@@ -243,11 +243,24 @@ class TestForms:
         with pytest.raises(NotMultipart):
             parse(content_type, b"--x\r\n\r\n--x--\r\n")
 
-    def test_parts_without_a_name_are_passed_over(self) -> None:
-        body = b'--x\r\nContent-Type: text/plain\r\n\r\n1\r\n--x\r\nno gap\r\n--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n2\r\n--x--'
-        assert {
-            name: one.content for name, one in parse("multipart/form-data; boundary=x", body).items()
-        } == {"a": b"2"}
+    @pytest.mark.parametrize(
+        "other",
+        [
+            b"--x\r\nContent-Type: text/plain\r\n\r\n1\r\n",
+            b"--x\r\nnot even a header\r\n",
+            b'--x\r\nContent-Disposition: form-data; name="b"\r\n',
+        ],
+        ids=["without a name", "without headers", "without content"],
+    )
+    def test_what_is_no_field_is_passed_over(self, other: bytes) -> None:
+        field = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n2\r\n'
+        for body in (other + field, field + other):
+            assert list(parse("multipart/form-data; boundary=x", body + b"--x--")) == ["a"]
+
+    def test_what_comes_after_the_end_is_passed_over(self) -> None:
+        field = b'--x\r\nContent-Disposition: form-data; name="%b"\r\n\r\n2\r\n'
+        body = field.replace(b"%b", b"a") + b"--x--\r\n" + field.replace(b"%b", b"b")
+        assert list(parse("multipart/form-data; boundary=x", body)) == ["a"]
 
 
 def part(line: bytes) -> bytes:

@@ -240,12 +240,13 @@ class TestListingEverything:
         ]
 
     def test_what_an_entry_tells(self, home: pathlib.Path, full: Asker) -> None:
-        os.utime(home / "a.json", (5, 5))
+        os.utime(home / "flows/deep/three.json", (5, 5))
         entries = {entry["path"]: entry for entry in full.get("/v2/userdata").json()}
         assert entries["flows"] == {"name": "flows", "path": "flows", "type": "directory"}
         file = entries["flows/deep/three.json"]
         assert set(file) == {"name", "path", "type", "size", "modified"}
         assert (file["name"], file["size"]) == ("three.json", len("flows/deep/three.json"))
+        assert file["modified"] == 5000
 
     def test_empty(self, ask: Asker) -> None:
         assert ask.get("/v2/userdata").holds() == (200, [])
