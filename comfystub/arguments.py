@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Union
 from comfystub.engine.engine import Sampler
 from comfystub.engine.job import Job
 from comfystub.media.pictures import Encoded, Picture, Pixels
-from comfystub.transports.registry import DEFAULT_URLS
+from comfystub.transports.origins import DEFAULT_URLS
 
 if TYPE_CHECKING:
     from PIL import Image

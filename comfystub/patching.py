@@ -15,10 +15,18 @@ from comfystub import arguments
 from comfystub.arguments import ImageArgument, PathLike
 from comfystub.engine.pacing import PaceArgument
 from comfystub.stub import Stub
+from comfystub.transports import asyncio_seam, socket_seam  # noqa: F401 - they make themselves known
 from comfystub.transports.registry import Active, registry
 
 #: The parameter through which a decorated function gets its stub.
 PARAMETER = "comfy_stub"
+
+#: The environment variables that send calls through a proxy.
+PROXIES = tuple(
+    name
+    for scheme in ("http", "https", "ws", "wss", "all")
+    for name in (f"{scheme}_proxy", f"{scheme.upper()}_PROXY")
+)
 
 T = TypeVar("T")
 
@@ -63,19 +71,26 @@ class Patch:
     def active(self) -> Iterator[Stub]:
         """A block in which a stub, fresh unless one was given, is in force."""
         stub = self._stub or self._fresh()
-        before = {name: os.environ.get(name) for name in self._env}
+        env = self._environment(stub)
+        before = {name: os.environ.get(name) for name in env}
         active = Active(stub, stub.origins, stub._server, self._refuses_others, before)
         stub.open()
         try:
             registry.enter(active)
             try:
-                os.environ.update({name: _filled(value, stub) for name, value in self._env.items()})
+                os.environ.update(env)
                 yield stub
             finally:
                 _put_back(before, registry.leave(active))
         finally:
             if stub is not self._stub:
                 stub.close()
+
+    def _environment(self, stub: Stub) -> dict[str, str]:
+        """The environment variables of the duration."""
+        own = {name: _filled(value, stub) for name, value in self._env.items()}
+        # Without a proxy there is nothing to say, and httpx would take it for a mount of the user's.
+        return {"no_proxy": _no_proxy(stub), **own} if any(map(os.environ.get, PROXIES)) else own
 
     def _fresh(self) -> Stub:
         try:
@@ -202,6 +217,14 @@ def _put_back(before: dict[str, str | None], inside: Sequence[Active]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = old
+
+
+def _no_proxy(stub: Stub) -> str:
+    """The hosts that no proxy is asked for: those that are so already, and the stub's own."""
+    hosts = os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
+    if hosts == "*":
+        return hosts
+    return ",".join(dict.fromkeys(filter(None, [hosts, *(origin.host for origin in stub.origins)])))
 
 
 def _filled(value: str, stub: Stub) -> str:

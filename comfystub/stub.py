@@ -22,7 +22,7 @@ from comfystub.nodes.catalogue import Catalogue
 from comfystub.nodes.inventory import Inventory
 from comfystub.server.server import Call, Server
 from comfystub.transports import httpx_seam, mounts
-from comfystub.transports.registry import origin_of
+from comfystub.transports.origins import origin_of
 
 if TYPE_CHECKING:
     import httpx

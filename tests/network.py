@@ -46,18 +46,23 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
         if not (_is_here(host) and port in _own_ports()):
             arguments[0].close()  # nobody expects this error, so nobody else would
             raise NetworkUsed(f"a test tried to connect to {host}:{port}")
-    elif event in ("socket.getaddrinfo", "socket.gethostbyname") and not _is_here(arguments[0]):
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname") and not (
+        _is_here(arguments[0]) or _is_address(arguments[0])  # which nobody has to be asked for
+    ):
         raise NetworkUsed(f"a test tried to look up {arguments[0]!r}")
 
 
 def _is_here(host: Any) -> bool:
     name = host.decode() if isinstance(host, bytes) else host
-    if name in (None, "", "localhost"):
-        return True
+    return name in (None, "", "localhost") or (_is_address(name) and ipaddress.ip_address(name).is_loopback)
+
+
+def _is_address(host: str) -> bool:
     try:
-        return ipaddress.ip_address(name).is_loopback
+        ipaddress.ip_address(host)
     except ValueError:
         return False
+    return True
 
 
 def _own_ports() -> set[int]:

@@ -67,6 +67,8 @@ class Engine:
         self._free_memory = False
         self._beats: Beats | None = None
         self._driver: int | None = None
+        # Who would like to move the engine as soon as nobody else does.
+        self._waiting: set[Callable[[], None]] = set()
         self._stopped = False
         # Guards the queue and who drives; never held while a beat or user code runs.
         self._lock = threading.Condition()
@@ -129,7 +131,6 @@ class Engine:
             self.queue.put(job)
             self._unfinished[prompt_id] = job
             self.jobs.append(job)
-            self._lock.notify_all()
         self.hub.status(len(self.queue))
         job.pace.submitted(self, job)
         return job
@@ -215,10 +216,31 @@ class Engine:
 
         self.drive(far_enough)
 
+    def can_move(self, when_free: Callable[[], None]) -> bool:
+        """Whether a client that reads its socket would move something now.
+
+        If only somebody who drives is in the way, ``when_free`` is called when that one is done.
+        """
+        with self._lock:
+            if self._has_moves() and self._driver is not None:
+                self._waiting.add(when_free)
+                return False
+            return self._has_moves()
+
     def pull(self) -> bool:
-        """Move by a beat for a client that reads its socket; whether anything moved."""
+        """Move by a beat for a client that reads its socket, unless somebody drives; whether it moved."""
+        with self._lock:
+            if self._driver is not None or not self._has_moves():
+                return False
+            self._driver = threading.get_ident()
+        try:
+            return self._advance()
+        finally:
+            self._leave()
+
+    def _has_moves(self) -> bool:
         head = self.queue.head
-        return head is not None and head.pace.moves and self.step()
+        return head is not None and head.pace.moves and not self._stopped
 
     def step(self) -> bool:
         """Move by one beat; whether there was one."""
@@ -251,10 +273,17 @@ class Engine:
             while not enough() and self._advance():
                 beats += 1
         finally:
-            with self._lock:
-                self._driver = None
-                self._lock.notify_all()
+            self._leave()
         return beats
+
+    def _leave(self) -> None:
+        """Let others drive."""
+        with self._lock:
+            self._driver = None
+            self._lock.notify_all()
+            waiting, self._waiting = self._waiting, set()
+        for when_free in waiting:
+            when_free()
 
     def _advance(self) -> bool:
         """One beat of the running prompt, or of the next one; ``False`` when there is none."""

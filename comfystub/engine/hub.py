@@ -19,10 +19,17 @@ class Session:
         #: What the client announced in its ``feature_flags`` message.
         self.features: Mapping[str, Any] = {}
         self.unread: deque[str | bytes] = deque()
+        #: Called, in the thread of whoever sends, when there is something to read.
+        self.wake: Callable[[], None] = _nobody_waits
 
     def deliver(self, frame: str | bytes) -> None:
         """Put a frame where the client reads it."""
         self.unread.append(frame)
+        self.wake()
+
+
+def _nobody_waits() -> None:
+    """Stands in for whoever is to be told that there is something to read."""
 
 
 class Hub:
@@ -41,6 +48,10 @@ class Hub:
 
     def disconnect(self, session: Session) -> None:
         self._sessions.pop(session.client_id, None)
+
+    def reaches(self, session: Session) -> bool:
+        """Whether a session is told anything: it was not taken over, and its id not dropped."""
+        return self._sessions.get(session.client_id) is session
 
     def tap(self, tap: Tap) -> Callable[[], None]:
         """Hand every event to ``tap`` too; call what is returned to stop that."""

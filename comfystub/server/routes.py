@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from comfystub.server import catalogue, jobs, prompts, settings, system, uploads, userdata, views
+from comfystub.server import catalogue, handshake, jobs, prompts, settings, system, uploads, userdata, views
 from comfystub.server.router import Route, Router
 
 ROUTES = (
     Route("GET", "/", system.get_index),
-    Route("GET", "/ws", system.get_socket),
+    Route("GET", "/ws", handshake.get_socket),
     Route("GET", "/prompt", prompts.get_prompt),
     Route("POST", "/prompt", prompts.post_prompt),
     Route("GET", "/queue", prompts.get_queue),

@@ -13,6 +13,7 @@ from comfystub.server.http import EMPTY, FORBIDDEN, Headers, Request, Response, 
 from comfystub.server.origin import is_foreign
 from comfystub.server.router import Router
 from comfystub.server.routes import ROUTER
+from comfystub.server.sockets import Socket
 from comfystub.server.state import State
 from comfystub.server.system import MAX_BODY
 
@@ -26,7 +27,7 @@ KEEPING = (
 
 UNKNOWN_PATH = Response(404, (("Content-Type", "application/octet-stream"),))
 #: Answers that carry no content length.
-WITHOUT_BODY = (204, 304)
+WITHOUT_BODY = (101, 204, 304)
 
 
 class Call(NamedTuple):
@@ -68,6 +69,10 @@ class Server(State):
             response, error = failure(), exc
         self.calls.append(Call(request, response.status, error))
         return _finished(request, response)
+
+    def open_socket(self, request: Request) -> Socket:
+        """The WebSocket that a request opened: one that was answered 101."""
+        return Socket(self, request.params.get("clientId"))
 
     def _answer(self, request: Request) -> Response:
         if is_foreign(request.headers):

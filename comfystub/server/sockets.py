@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 from comfystub.engine.events import Event
 from comfystub.engine.hub import Session, status_event
-from comfystub.server.server import Server
+from comfystub.server.state import State
 from comfystub.server.system import FEATURES
 
 
@@ -16,7 +17,7 @@ class Socket:
     ``client_id`` is what the client calls itself; without one the server makes a name.
     """
 
-    def __init__(self, server: Server, client_id: str | None = None) -> None:
+    def __init__(self, server: State, client_id: str | None = None) -> None:
         self._server = server
         self._engine = server.engine
         self._heard_object = False
@@ -50,6 +51,28 @@ class Socket:
                 features = said.get("data")
                 self.session.features = features if isinstance(features, dict) else {}
                 self._deliver(Event("feature_flags", FEATURES))
+
+    def unread(self) -> Iterator[str | bytes]:
+        """What was said and not read yet; it is read now."""
+        waiting = self.session.unread
+        while waiting:
+            yield waiting.popleft()
+
+    def poll(self) -> bool:
+        """Whether something is there to be read, or would be if the client read.
+
+        If not, the session is woken when that may have changed.
+        """
+        return bool(self.session.unread) or (self._is_told and self._engine.can_move(self.session.wake))
+
+    def move(self) -> bool:
+        """Let the server move by a beat for a client that waits for something to read; whether it did."""
+        return self._is_told and self._engine.pull()
+
+    @property
+    def _is_told(self) -> bool:
+        # One that is not would read and read, and move everything in vain.
+        return self._engine.hub.reaches(self.session)
 
     def read(self) -> str | bytes | None:
         """The next frame for the client; ``None`` when nothing is left that could send one."""

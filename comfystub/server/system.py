@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from comfystub.media.files import entries
-from comfystub.server.http import Request, Response, json_response, text_response
+from comfystub.server.http import Request, Response, json_response
 from comfystub.server.state import State
 
 VERSION = "0.33.0"
@@ -104,9 +104,3 @@ def get_internal_files(server: State, request: Request, kind: str) -> Response:
 def no_assets(server: State, request: Request, **_: str) -> Response:
     message = "Assets are disabled on this server."
     return json_response({"error": {"code": "SERVICE_DISABLED", "message": message, "details": {}}}, 503)
-
-
-def get_socket(server: State, request: Request) -> Response:
-    """``/ws`` asked for without a WebSocket handshake."""
-    asked = request.headers.get("upgrade")
-    return text_response(f'No WebSocket UPGRADE hdr: {asked}\n Can "Upgrade" only to "WebSocket".', 400)

@@ -6,17 +6,11 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from comfystub.server.http import Request, Response
-from comfystub.transports.registry import (
-    NOBODY,
-    Place,
-    Refused,
-    Responder,
-    Seam,
-    lies_below,
-    port_of,
-    registry,
-)
+from comfystub.server.http import Response
+from comfystub.server.place import NOBODY, Place, Responder, lies_below
+from comfystub.transports.origins import port_of
+from comfystub.transports.registry import Refused, registry
+from comfystub.transports.seams import Seam
 
 if TYPE_CHECKING:
     import httpx
@@ -32,12 +26,17 @@ def _find(request: httpx.Request) -> Place | None:
         raise httpx.ConnectError(str(refused), request=request) from None
 
 
+def _upgrades(request: httpx.Request) -> bool:
+    """Whether a request may turn its connection into a WebSocket: then there has to be a connection."""
+    return "upgrade" in request.headers
+
+
 def ask(place: Place, request: httpx.Request, body: bytes) -> httpx.Response:
     """Put a request, whose body was read, to the server at a place."""
     url = request.url
-    path = _path(url).removeprefix(place.prefix) or "/"
     query = url.query.decode("ascii")
-    return to_httpx(place.responder.respond(Request(request.method, path, query, _headers(request), body)))
+    asked = place.request(request.method, _path(url), query, _headers(request), body)
+    return to_httpx(place.responder.respond(asked))
 
 
 def _path(url: httpx.URL) -> str:
@@ -62,7 +61,7 @@ def to_httpx(response: Response) -> httpx.Response:
 def _make_sync(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def handle_request(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
-        place = _find(request)
+        place = None if _upgrades(request) else _find(request)
         if place is None:
             response: httpx.Response = original(self, request)
             return response
@@ -74,7 +73,7 @@ def _make_sync(original: Callable[..., Any]) -> Callable[..., Any]:
 def _make_async(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def handle_async_request(self: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
-        place = _find(request)
+        place = None if _upgrades(request) else _find(request)
         if place is None:
             response: httpx.Response = await original(self, request)
             return response

@@ -12,8 +12,9 @@ from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from comfystub.server.place import Place, Responder, lies_below
 from comfystub.transports.httpx_seam import transport
-from comfystub.transports.registry import Origin, Place, Responder, lies_below, port_of
+from comfystub.transports.origins import Origin, port_of
 from comfystub.transports.requests_seam import ask, to_urllib3
 
 if TYPE_CHECKING:

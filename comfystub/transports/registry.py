@@ -2,51 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import importlib.abc
-import importlib.machinery
+import functools
 import itertools
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from types import ModuleType
-from typing import Any, NamedTuple, Protocol
-from urllib.parse import urlsplit
+from collections.abc import Sequence
+from typing import Any
 
-from comfystub.server.http import Request, Response
-from comfystub.server.server import UNKNOWN_PATH
-
-#: The addresses of a ComfyUI that was started without options.
-DEFAULT_URLS = tuple(f"http://{host}:8188" for host in ("127.0.0.1", "localhost", "0.0.0.0", "[::1]"))
-DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-
-#: On a hook of ours: its ``Mark``.
-MARK = "__comfystub_hook__"
-
-
-class Responder(Protocol):
-    """A server without I/O."""
-
-    def respond(self, request: Request) -> Response: ...
-
-
-class Origin(NamedTuple):
-    """An address that a server answers at: its host, its port, and the path it lies below."""
-
-    host: str
-    port: int
-    prefix: str
-
-
-def origin_of(url: str) -> Origin:
-    """The origin a base URL means.  Raises ``ValueError`` when it is no http(s) or ws(s) URL."""
-    with contextlib.suppress(ValueError):  # a port that is none, brackets that do not close
-        parts = urlsplit(url)
-        if parts.scheme in DEFAULT_PORTS and parts.hostname:
-            return Origin(parts.hostname, port_of(parts.scheme, parts.port), parts.path.rstrip("/"))
-    raise ValueError(f"a base URL looks like http://127.0.0.1:8188, not {url!r}")
+from comfystub.server.connection import Connection
+from comfystub.server.place import NOBODY, Place, Responder, lies_below
+from comfystub.transports.origins import Origin
+from comfystub.transports.seams import Seam
+from comfystub.transports.watcher import ImportWatcher
 
 
 @dataclasses.dataclass(eq=False)
@@ -69,88 +38,6 @@ class Refused(Exception):
     """A call to a host that no stub answers for, while other hosts are refused."""
 
 
-class Place(NamedTuple):
-    """Where a call goes: to which server, and below which path that one lies."""
-
-    responder: Responder
-    prefix: str
-
-
-class _Nobody:
-    """What lies beside a server that lies below a path."""
-
-    def respond(self, request: Request) -> Response:
-        return UNKNOWN_PATH._replace(headers=(*UNKNOWN_PATH.headers, ("Content-Length", "0")))
-
-
-NOBODY = Place(_Nobody(), "")
-
-
-def port_of(scheme: str, port: int | None) -> int:
-    """The port of a URL that may leave it out."""
-    return port if port is not None else DEFAULT_PORTS.get(scheme, 0)
-
-
-def lies_below(path: str, prefix: str) -> bool:
-    """Whether a path belongs to a server that lies below ``prefix``."""
-    return not prefix or path == prefix or path.startswith(prefix + "/")
-
-
-class Mark(NamedTuple):
-    """What is written on a hook: the hook itself, what it stands in place of, and whom it was made for.
-
-    Somebody's wrapper around the hook may show the hook's mark too, and is none.
-    """
-
-    hook: Any
-    original: Any
-    number: int
-
-    @classmethod
-    def of(cls, function: Any) -> Mark | None:
-        """The mark of a hook, ``None`` for any other function."""
-        mark: Mark | None = getattr(function, MARK, None)
-        return mark if mark is not None and mark.hook is function else None
-
-
-class Seam:
-    """An attribute of a library's class, with a hook in its place while a stub is active.
-
-    ``make`` builds the hook from the attribute it is to stand in for.  Somebody else may patch the
-    attribute too, earlier or later, and may put things back in any order: a hook that is found in a
-    place where it should not be any more is recognised and replaced by what it stands for.
-    """
-
-    def __init__(self, module: str, owner: str, attribute: str, make: Callable[[Any], Any]) -> None:
-        self.module = module
-        self._owner = owner
-        self._attribute = attribute
-        self._make = make
-        # A module that is imported anew brings a class of its own.
-        self._owners: weakref.WeakSet[type] = weakref.WeakSet()
-
-    def open(self, number: int) -> None:
-        """Put a hook in place for the stub of that number, if the library was imported and has none."""
-        owner = getattr(sys.modules.get(self.module), self._owner, None)
-        # Where a test put a mock in the library's place, there is no such class.
-        current = vars(owner).get(self._attribute) if isinstance(owner, type) else None
-        if owner is not None and current is not None and Mark.of(current) is None:
-            hook = self._make(current)
-            setattr(hook, MARK, Mark(hook, current, number))
-            setattr(owner, self._attribute, hook)
-            self._owners.add(owner)
-
-    def close(self, newest: int) -> None:
-        """Take away a hook that was made later than for the newest stub that is left.
-
-        What somebody else put over it is left alone.
-        """
-        for owner in list(self._owners):
-            mark = Mark.of(vars(owner)[self._attribute])
-            if mark is not None and mark.number > newest:
-                setattr(owner, self._attribute, mark.original)
-
-
 class Registry:
     """The stubs in force, innermost last."""
 
@@ -159,13 +46,19 @@ class Registry:
         self._by_address: dict[tuple[str, int], list[Place]] = {}
         self._refuses_others = False
         self._seams: list[Seam] = []
-        self._watcher = _ImportWatcher(self._imported)
+        self._modules: set[str] = set()
+        self._watcher = ImportWatcher(self._modules, self._imported)
+        # Clients' connections that are open, and what they were opened to.
+        self._connections: weakref.WeakKeyDictionary[Connection, tuple[str, int]] = (
+            weakref.WeakKeyDictionary()
+        )
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
 
     def add_seam(self, seam: Seam) -> None:
         """Make a seam known; it is opened with the first stub."""
         self._seams.append(seam)
+        self._modules.add(seam.module)
 
     def enter(self, active: Active) -> None:
         """Put a stub in force."""
@@ -189,7 +82,15 @@ class Registry:
             self._active = self._active[:position] + inside
             self._rebuild()
             self._tidy()
+            for connection, address in list(self._connections.items()):
+                if not self._is_served(connection, address):
+                    connection.close()
             return inside
+
+    def _is_served(self, connection: Connection, address: tuple[str, int]) -> bool:
+        if connection.responder is None:
+            return address in self._by_address
+        return any(active.responder is connection.responder for active in self._active)
 
     def innermost(self) -> Any:
         """The holder of the innermost stub, ``None`` without one."""
@@ -200,17 +101,33 @@ class Registry:
 
         Raises ``Refused`` when it may not.
         """
+        places = self.at(host, port)
+        if places is None:
+            return None
+        return next((place for place in places if lies_below(path, place.prefix)), NOBODY)
+
+    def at(self, host: str, port: int) -> Sequence[Place] | None:
+        """Who answers at an address, innermost first; ``None`` when it is not a stub's.
+
+        Raises ``Refused`` when it may not be called.
+        """
         places = self._by_address.get((host, port))
-        if places is not None:
-            return next((place for place in places if lies_below(path, place.prefix)), NOBODY)
-        if self._refuses_others:
-            raise Refused(
-                f"no stub answers for {host}:{port}, and patch(unmatched='error') refuses other hosts"
-            )
-        if not self._active:
-            # A hook that somebody put back after the last stub had gone.
-            self._tidy()
-        return None
+        if places is None:
+            if self._refuses_others:
+                raise Refused(
+                    f"no stub answers for {host}:{port}, and patch(unmatched='error') refuses other hosts"
+                )
+            if not self._active:
+                # A hook that somebody put back after the last stub had gone.
+                self._tidy()
+        return places
+
+    def connect(self, host: str, port: int) -> Connection:
+        """A connection to whoever answers at an address; it ends when nobody does any more."""
+        connection = Connection(functools.partial(self.find, host, port))
+        with self._lock:
+            self._connections[connection] = host, port
+        return connection
 
     def _rebuild(self) -> None:
         by_address: dict[tuple[str, int], list[Place]] = {}
@@ -235,59 +152,6 @@ class Registry:
             newest = self._active[-1].number if self._active else 0
             for seam in self._seams:
                 seam.close(newest)
-
-    @property
-    def watched(self) -> frozenset[str]:
-        """The modules whose import opens a seam."""
-        return frozenset(seam.module for seam in self._seams)
-
-
-class _ImportWatcher(importlib.abc.MetaPathFinder):
-    """Notices when a library that has a seam is imported while a stub is active."""
-
-    def __init__(self, imported: Callable[[str], None]) -> None:
-        self._imported = imported
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname not in registry.watched:
-            return None
-        for finder in self._others():
-            spec: importlib.machinery.ModuleSpec | None = finder.find_spec(fullname, path, target)
-            if spec is not None:
-                if spec.loader is not None:
-                    spec.loader = _NotifyingLoader(spec.loader, self._imported)
-                return spec
-        return None
-
-    def _others(self) -> Iterator[Any]:
-        return (
-            finder for finder in list(sys.meta_path) if finder is not self and hasattr(finder, "find_spec")
-        )
-
-
-class _NotifyingLoader(importlib.abc.Loader):
-    """A loader that says when the module is complete, and leaves no trace on it."""
-
-    def __init__(self, loader: Any, imported: Callable[[str], None]) -> None:
-        self._loader = loader
-        self._imported = imported
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        module: ModuleType | None = self._loader.create_module(spec)
-        return module
-
-    def exec_module(self, module: ModuleType) -> None:
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        self._imported(module.__name__)
-
-    def __getattr__(self, name: str) -> Any:
-        # Whoever only looks for the module asks its loader for more than a loader has to have.
-        return getattr(self._loader, name)
 
 
 #: The process has one set of seams, so it has one registry.

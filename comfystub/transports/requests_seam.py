@@ -9,8 +9,11 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from comfystub.server.http import Request, Response
-from comfystub.transports.registry import Place, Refused, Seam, port_of, registry
+from comfystub.server.http import Response
+from comfystub.server.place import Place
+from comfystub.transports.origins import port_of
+from comfystub.transports.registry import Refused, registry
+from comfystub.transports.seams import Seam
 
 if TYPE_CHECKING:
     import requests
@@ -25,6 +28,10 @@ def _make(original: Callable[..., Any]) -> Callable[..., Any]:
     ) -> requests.Response:
         import requests
 
+        if _retries(self):
+            # Retrying is urllib3's affair; it gets there over a socket.
+            tried: requests.Response = original(self, request, *args, **kwargs)
+            return tried
         parts = urlsplit(str(request.url))
         try:
             place = registry.find(parts.hostname or "", port_of(parts.scheme, parts.port), parts.path or "/")
@@ -39,13 +46,19 @@ def _make(original: Callable[..., Any]) -> Callable[..., Any]:
     return send
 
 
+def _retries(adapter: HTTPAdapter) -> bool:
+    """Whether an adapter was told to try again when something fails."""
+    retries = adapter.max_retries
+    return retries.total != 0 or bool(retries.status_forcelist)
+
+
 def ask(place: Place, request: requests.PreparedRequest) -> Response:
     """Put a prepared request to the server at a place."""
     parts = urlsplit(str(request.url))
     headers = {name.lower(): _text(value) for name, value in request.headers.items()}
     headers.setdefault("host", parts.netloc.rpartition("@")[-1])
-    path = parts.path.removeprefix(place.prefix) or "/"
-    return place.responder.respond(Request(str(request.method), path, parts.query, headers, body_of(request)))
+    asked = place.request(str(request.method), parts.path, parts.query, headers, body_of(request))
+    return place.responder.respond(asked)
 
 
 def _text(value: str | bytes) -> str:

@@ -1,0 +1,82 @@
+"""Hooks in the place of attributes of other modules, and how they are put there and taken away."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import weakref
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+#: On a hook of ours: its ``Mark``.
+MARK = "__comfystub_hook__"
+
+
+class Mark(NamedTuple):
+    """What is written on a hook: the hook itself, what it stands in place of, and whom it was made for.
+
+    Somebody's wrapper around the hook may show the hook's mark too, and is none.  ``inherited`` says
+    that what it stands in place of is an attribute of a base class.
+    """
+
+    hook: Any
+    original: Any
+    number: int
+    inherited: bool
+
+    @classmethod
+    def of(cls, function: Any) -> Mark | None:
+        """The mark of a hook, ``None`` for any other function."""
+        mark: Mark | None = getattr(function, MARK, None)
+        return mark if mark is not None and mark.hook is function else None
+
+
+class Seam:
+    """An attribute of a class or a module, with a hook in its place while a stub is active.
+
+    ``owner`` names the class within its module, ``None`` is the module itself.  ``make`` builds the
+    hook from the attribute it is to stand in for.  Somebody else may patch the attribute too, earlier
+    or later, and may put things back in any order: a hook that is found in a place where it should not
+    be any more is recognised and replaced by what it stands for.
+    """
+
+    def __init__(self, module: str, owner: str | None, attribute: str, make: Callable[[Any], Any]) -> None:
+        self.module = module
+        self._owner = owner
+        self._attribute = attribute
+        self._make = make
+        # A module that is imported anew brings a class of its own.
+        self._owners: weakref.WeakSet[type | ModuleType] = weakref.WeakSet()
+
+    def open(self, number: int) -> None:
+        """Put a hook in place for the stub of that number, if the module was imported and has none."""
+        owner = self._find_owner()
+        current = inspect.getattr_static(owner, self._attribute, None)
+        if owner is not None and current is not None and Mark.of(current) is None:
+            hook = self._make(current)
+            setattr(hook, MARK, Mark(hook, current, number, self._attribute not in vars(owner)))
+            setattr(owner, self._attribute, hook)
+            self._owners.add(owner)
+
+    def _find_owner(self) -> type | ModuleType | None:
+        module = sys.modules.get(self.module)
+        if self._owner is None:
+            return module
+        owner = getattr(module, self._owner, None)
+        # Where a test put a mock in the library's place, there is no such class.
+        return owner if isinstance(owner, type) else None
+
+    def close(self, newest: int) -> None:
+        """Take away a hook that was made later than for the newest stub that is left.
+
+        What somebody else put over it is left alone.
+        """
+        for owner in list(self._owners):
+            mark = Mark.of(vars(owner).get(self._attribute))
+            if mark is None or mark.number <= newest:
+                continue
+            if mark.inherited:
+                delattr(owner, self._attribute)
+            else:
+                setattr(owner, self._attribute, mark.original)

@@ -1,0 +1,132 @@
+"""The standard library's sockets, through which go all clients that have no event loop.
+
+Every one of them looks its server up, connects, and wraps the socket where there is TLS; however it
+imported ``socket``, it does so through these.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from comfystub.transports.names import Names, is_address
+from comfystub.transports.origins import DEFAULT_PORTS
+from comfystub.transports.registry import Refused, registry
+from comfystub.transports.seams import Seam
+from comfystub.transports.stubbed import Stubbed, add_tls, attach
+
+INTERNET = (socket.AF_INET, socket.AF_INET6)
+
+names = Names()
+
+
+def _make_connect(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def connect(self: socket.socket, address: Any) -> None:
+        if not _is_for_us(self, address):
+            original(self, address)
+        elif not _connect(self, address, sys._getframe(1).f_code.co_name):
+            original(self, (names.name_of(address[0]), *address[1:]))
+
+    return connect
+
+
+def _make_connect_ex(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def connect_ex(self: socket.socket, address: Any) -> int:
+        if not _is_for_us(self, address):
+            return int(original(self, address))
+        try:
+            if _connect(self, address):
+                return 0
+        except OSError as error:
+            return error.errno or errno.ECONNREFUSED
+        return int(original(self, (names.name_of(address[0]), *address[1:])))
+
+    return connect_ex
+
+
+def _is_for_us(sock: socket.socket, address: Any) -> bool:
+    return isinstance(address, tuple) and sock.family in INTERNET and sock.type == socket.SOCK_STREAM
+
+
+def _connect(sock: socket.socket, address: Any, caller: str = "") -> bool:
+    """Connect a socket to the stub at an address; whether there is one.
+
+    Raises ``OSError`` where there is none and other hosts are refused, and for a socket that is
+    connected.
+    """
+    host, port = _host_of(address[0]), address[1]
+    try:
+        found = registry.at(host, port)
+    except Refused as refused:
+        # Where the system has no pairs, the standard library makes them of two sockets.
+        if caller.endswith("socketpair"):
+            return False
+        raise ConnectionRefusedError(errno.ECONNREFUSED, str(refused)) from None
+    if found is None:
+        return False
+    if isinstance(sock, Stubbed):
+        raise OSError(errno.EISCONN, "Transport endpoint is already connected")
+    attach(sock, host, address, registry.connect(host, port))
+    return True
+
+
+def _make_getaddrinfo(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def getaddrinfo(
+        host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    ) -> Any:
+        if host and not flags & socket.AI_PASSIVE and is_caught(host, port):
+            name = _host_of(host)
+            if not is_address(name):
+                host, flags = names.address_of(name, family), flags & ~socket.AI_ADDRCONFIG
+        return original(host, port, family, type, proto, flags)
+
+    return getaddrinfo
+
+
+def is_caught(host: str | bytes, port: Any) -> bool:
+    """Whether a connection to a host and a port is answered or refused by a stub."""
+    try:
+        return registry.at(_host_of(host), _number(port)) is not None
+    except Refused:
+        return True
+
+
+def _host_of(host: str | bytes) -> str:
+    """The host that is meant by its name or its address, as in a URL."""
+    text = host.decode("ascii", "replace") if isinstance(host, (bytes, bytearray)) else host
+    return names.name_of(text.lower())
+
+
+def _number(port: Any) -> int:
+    """A port that may be a text, or the name of a service; 0 for one that is not known."""
+    port = port.decode() if isinstance(port, bytes) else port
+    if isinstance(port, str):
+        return int(port) if port.isdigit() else DEFAULT_PORTS.get(port, 0)
+    return port or 0
+
+
+def _make_wrap_socket(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def wrap_socket(self: Any, sock: socket.socket, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(sock, Stubbed):
+            return original(self, sock, *args, **kwargs)
+        add_tls(sock)
+        return sock
+
+    return wrap_socket
+
+
+for _module, _owner, _attribute, _make in (
+    ("socket", "socket", "connect", _make_connect),
+    ("socket", "socket", "connect_ex", _make_connect_ex),
+    ("socket", None, "getaddrinfo", _make_getaddrinfo),
+    ("ssl", "SSLContext", "wrap_socket", _make_wrap_socket),
+):
+    registry.add_seam(Seam(_module, _owner, _attribute, _make))

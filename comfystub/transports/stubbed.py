@@ -1,0 +1,238 @@
+"""Sockets that are connected to a stub.
+
+Such a socket is one end of a pair.  The pair itself carries no data: it keeps the socket's file
+descriptor readable exactly when a read brings something, so that ``select``, and all that is built on
+it, works.  The data goes through a ``Connection``.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import socket
+import threading
+import weakref
+from collections.abc import Iterable
+from typing import Any
+
+from comfystub.server.connection import Connection, nobody_waits
+from comfystub.transports.names import is_address
+
+#: The class below Python's own, whose methods see the pair.
+_RAW = socket.SocketType
+
+
+class Channel:
+    """What is behind a stubbed socket: its connection, and the other end of its pair."""
+
+    def __init__(
+        self, owner: socket.socket, host: str, address: Any, connection: Connection, peer: socket.socket
+    ) -> None:
+        self.host = host
+        self.address = address
+        self.connection = connection
+        self.options: dict[tuple[int, int], Any] = {}
+        self._owner = weakref.ref(owner, functools.partial(_forget, id(owner)))
+        self._peer = peer
+        self._lit = False
+        self._closed = False
+        # Reentrant: the garbage collector may close a channel in the middle of anything.
+        self._lock = threading.RLock()
+        connection.wake = self.update
+
+    def update(self) -> None:
+        """Make the file descriptor readable, or not any more."""
+        with self._lock:
+            owner, readable = self._owner(), self.connection.poll()
+            if owner is None or self._closed or readable == self._lit:
+                return
+            if readable:
+                self._peer.send(b".")
+            else:
+                _RAW.recv(owner, 1)
+            self._lit = readable
+
+    def read(self, owner: socket.socket, limit: int, flags: int) -> bytes:
+        """At most ``limit`` bytes, as soon as there are any; ``b""`` at the end."""
+        connection = self.connection
+        while (data := connection.take(limit, keep=bool(flags & socket.MSG_PEEK))) is None:
+            if not connection.move():
+                self.update()
+                # Sleeps until the file descriptor is readable, or as long as the socket's time-out says.
+                _RAW.recv(owner, 1, flags | socket.MSG_PEEK)
+        if not connection.has_bytes:
+            self.update()
+        return data
+
+    def close(self) -> None:
+        """The client has closed its end."""
+        with self._lock:
+            self._closed = True
+            self._peer.close()
+        self.connection.wake = nobody_waits
+        self.connection.close()
+
+
+#: The channels of stubbed sockets by the id of the socket, whose class has no room for attributes.
+_channels: dict[int, Channel] = {}
+
+
+def _forget(key: int, _: object = None) -> None:
+    channel = _channels.pop(key, None)
+    if channel is not None:
+        channel.close()
+
+
+def channel_of(stubbed: Stubbed) -> Channel:
+    """The channel behind a stubbed socket.
+
+    Raises ``OSError``, as for any closed socket, when there is none.
+    """
+    try:
+        return _channels[id(stubbed)]
+    except KeyError:
+        raise OSError(errno.EBADF, "Bad file descriptor") from None
+
+
+def attach(sock: socket.socket, host: str, address: Any, connection: Connection) -> None:
+    """Make a socket, which is not connected yet, the client's end of a connection."""
+    mine, peer = socket.socketpair()
+    peer.setblocking(False)
+    timeout = sock.gettimeout()
+    family, kind, proto = sock.family, sock.type, sock.proto
+    socket.close(sock.detach())
+    socket.socket.__init__(sock, family, kind, proto, mine.detach())
+    sock.settimeout(timeout)
+    # An SSLSocket can be connected after it was made.
+    mixin: Any = StubbedTLS if hasattr(sock, "do_handshake") else Stubbed
+    cls: Any = type(sock)
+    sock.__class__ = _subclass(cls, mixin)
+    _channels[id(sock)] = channel = Channel(sock, host, address, connection, peer)
+    channel.update()
+
+
+def add_tls(sock: Stubbed) -> None:
+    """Let a stubbed socket pass for one whose connection is encrypted."""
+    cls: Any = type(sock)
+    mixin: Any = StubbedTLS
+    sock.__class__ = _subclass(cls, mixin)
+
+
+@functools.cache
+def _subclass(cls: Any, mixin: Any) -> Any:
+    if issubclass(mixin, cls):
+        return mixin
+    return type(f"{mixin.__name__}{cls.__name__}", (mixin, cls), {"__slots__": ()})
+
+
+class Stubbed(socket.socket):
+    """A socket that is connected to a stub."""
+
+    __slots__ = ()
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        return channel_of(self).read(self, bufsize, flags)
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self.recv(nbytes or len(view), flags)
+        view[: len(data)] = data
+        return len(data)
+
+    def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
+        return self.recv(bufsize, flags), None
+
+    def send(self, data: Any, flags: int = 0, /) -> int:
+        connection, sent = channel_of(self).connection, bytes(data)
+        if sent:  # of nothing, a connection takes that no more will come
+            connection.receive(sent)
+        return len(sent)
+
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
+        self.send(data, flags)
+
+    def sendmsg(self, buffers: Iterable[Any], *args: Any) -> int:
+        return self.send(b"".join(buffers))
+
+    def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+        file.seek(offset)
+        return self.send(file.read(-1 if count is None else count))
+
+    def shutdown(self, how: int, /) -> None:
+        connection = channel_of(self).connection
+        if how != socket.SHUT_WR:
+            connection.close()
+        elif not connection.over:
+            connection.receive(b"")
+
+    def close(self) -> None:
+        super().close()
+        if self.fileno() == -1:  # a file that was made of the socket keeps it open
+            _forget(id(self))
+
+    def getpeername(self) -> Any:
+        return channel_of(self).address
+
+    def getsockname(self) -> Any:
+        channel_of(self)
+        return ("::1", 49152, 0, 0) if self.family == socket.AF_INET6 else ("127.0.0.1", 49152)
+
+    # The pair knows nothing of TCP.
+
+    def setsockopt(self, level: int, option: int, *value: Any) -> None:
+        if level == socket.SOL_SOCKET:
+            super().setsockopt(level, option, *value)
+        else:
+            channel_of(self).options[level, option] = value[0]
+
+    def getsockopt(self, level: int, option: int, *size: Any) -> Any:
+        if level == socket.SOL_SOCKET:
+            return super().getsockopt(level, option, *size)
+        return channel_of(self).options.get((level, option), 0)
+
+
+class StubbedTLS(Stubbed):
+    """A socket that is connected to a stub and takes its server for one that speaks TLS."""
+
+    __slots__ = ()
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Nothing is encrypted, so nothing has to be agreed on."""
+
+    def version(self) -> str:
+        return "TLSv1.3"
+
+    def cipher(self) -> tuple[str, str, int]:
+        return "TLS_AES_256_GCM_SHA384", "TLSv1.3", 256
+
+    def selected_alpn_protocol(self) -> None:
+        return None
+
+    def getpeercert(self, binary_form: bool = False) -> Any:
+        host = channel_of(self).host
+        kind = "IP Address" if is_address(host) else "DNS"
+        return b"" if binary_form else {"subjectAltName": ((kind, host),)}
+
+    def pending(self) -> int:
+        return 0
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:
+        return self.recv(len) if buffer is None else self.recv_into(buffer, len)
+
+    def write(self, data: Any) -> int:
+        return self.send(data)
+
+    def unwrap(self) -> socket.socket:
+        return self
+
+
+def _refuse(name: str) -> Any:
+    def method(self: Stubbed, *args: Any, **kwargs: Any) -> Any:
+        raise OSError(errno.EOPNOTSUPP, f"{name}() of a socket that is connected to a stub")
+
+    return method
+
+
+# What would reach for the pair's own data.
+for _name in ("detach", "dup", "recvfrom_into", "recvmsg", "recvmsg_into", "sendto"):
+    setattr(Stubbed, _name, _refuse(_name))
