@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import httpx
+import sockets
 
 import comfystub
 from comfystub.cli import WORKFLOW
@@ -33,6 +34,10 @@ LIMITS = (
     ("GET /system_stats", "bare MockTransport call", 1.3),
     ("cycle on comfystub", "cycle on FastAPI fake", 1.0),
     ("patch() enter and exit", "bare call", 5.0),
+    ("listener on comfystub", "the same bytes from memory", 1.3),
+    ("listener on comfystub", "listener on aiohttp fake", 1.0),
+    ("urllib GET on comfystub", "urllib GET on aiohttp fake", 1.0),
+    ("aiohttp GET on comfystub", "aiohttp GET on aiohttp fake", 1.0),
 )
 
 
@@ -40,19 +45,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure comfystub against its floor and a fake on a port.")
     parser.add_argument("--rounds", type=int, default=200, help="turns of each (default: %(default)s)")
     rounds = parser.parse_args().rounds
-    with fake_server() as fake_url, comfystub.patch() as stub:
-        picture = _any_picture(stub)
-        httpx.put(f"{fake_url}/source", content=picture).raise_for_status()
-        bare, stubbed = _bare_call(stub), _stubbed_call()
-        patching = _enter_and_leave
-        measured = {
-            **alternate({"bare MockTransport call": bare, "GET /system_stats": stubbed}, rounds * 5),
-            **alternate({"cycle on comfystub": cycle(URL), "cycle on FastAPI fake": cycle(fake_url)}, rounds),
-        }
+    with fake_server(
+        "uvicorn", "fake_server:app", "--log-level", "error", "--no-access-log", "--port"
+    ) as fake_url:
+        with comfystub.patch() as stub:
+            picture = _any_picture(stub)
+            httpx.put(f"{fake_url}/source", content=picture).raise_for_status()
+            bare, stubbed = _bare_call(stub), _stubbed_call()
+            patching = _enter_and_leave
+            measured = {
+                **alternate({"bare MockTransport call": bare, "GET /system_stats": stubbed}, rounds * 5),
+                **alternate(
+                    {"cycle on comfystub": cycle(URL), "cycle on FastAPI fake": cycle(fake_url)}, rounds
+                ),
+            }
+    with fake_server("fake_sockets") as fake_url, comfystub.patch():
+        measured |= alternate(sockets.listeners(URL, fake_url), rounds)
+        with sockets.gets(URL, fake_url) as calls:
+            measured |= alternate(calls, rounds * 2)
     # Once warm, and with no other stub in force.
     measured |= alternate({"patch() enter and exit": patching, "bare call": bare}, rounds * 5)
     for name, seconds in measured.items():
-        print(f"{name:<26}{seconds * 1e6:>10.1f} µs")
+        print(f"{name:<30}{seconds * 1e6:>10.1f} µs")
     print()
     ratios = [(name, other, measured[name] / measured[other], limit) for name, other, limit in LIMITS]
     for name, other, ratio, limit in ratios:
@@ -120,22 +134,12 @@ def cycle(url: str) -> Callable[[], None]:
 
 
 @contextlib.contextmanager
-def fake_server() -> Iterator[str]:
-    """The FastAPI fake in a process of its own, on a free port of this machine."""
+def fake_server(*module: str) -> Iterator[str]:
+    """A fake in a process of its own, on a free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "fake_server:app",
-        "--port",
-        str(port),
-        "--log-level",
-        "error",
-    ]
-    process = subprocess.Popen([*command, "--no-access-log"], cwd=HERE)
+    process = subprocess.Popen([sys.executable, "-m", *module, str(port)], cwd=HERE)
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_for(url)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from comfystub.engine.engine import Sampler
 from comfystub.engine.job import Job
+from comfystub.media import png
 from comfystub.media.pictures import Encoded, Picture, Pixels
 from comfystub.transports.origins import DEFAULT_URLS
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 PathLike = Union[str, "os.PathLike[str]"]
 ImageArgument = Union[PathLike, "Image.Image", Callable[[Job, "JobNode"], "Image.Image"]]
-
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def base_urls(given: Any) -> list[str]:
@@ -109,7 +108,7 @@ def _picture(image: Any) -> Picture:
 
 def _picture_file(file: pathlib.Path) -> Picture:
     data = file.read_bytes()
-    if data.startswith(PNG_SIGNATURE):
+    if data.startswith(png.SIGNATURE):
         return Encoded(data)
     from PIL import Image, UnidentifiedImageError
 

@@ -15,7 +15,7 @@ from comfystub import arguments
 from comfystub.arguments import ImageArgument, PathLike
 from comfystub.engine.pacing import PaceArgument
 from comfystub.stub import Stub
-from comfystub.transports import asyncio_seam, socket_seam  # noqa: F401 - they make themselves known
+from comfystub.transports import table  # noqa: F401 - fills the registry
 from comfystub.transports.registry import Active, registry
 
 #: The parameter through which a decorated function gets its stub.

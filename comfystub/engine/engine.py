@@ -99,10 +99,7 @@ class Engine:
         """Validate a prompt; where the engine does not judge, only find its output nodes."""
         if self.judges:
             return validate(prompt, self.known, targets)
-        classes = {
-            node_id: self.known.catalogue.get(node.get("class_type")) for node_id, node in prompt.items()
-        }
-        outputs = output_nodes(prompt, classes)
+        outputs = output_nodes(prompt, self.known.classes(prompt))
         return Verdict([one for one in outputs if targets is None or one in targets], None, {})
 
     def submit(

@@ -6,12 +6,13 @@ nobody; the message itself is made when a client or a test looks at it.
 
 from __future__ import annotations
 
+import functools
 import json
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from comfystub.media.pictures import Picture, preview_jpeg
+from comfystub.media.pictures import Picture
 
 #: Events that carry a time, and that history keeps as ``status.messages``.
 MESSAGES = frozenset(
@@ -67,11 +68,7 @@ class NodeState(NamedTuple):
             "value": self.value,
             "max": self.max,
             "state": self.state,
-            "node_id": self.node_id,
-            "prompt_id": prompt_id,
-            "display_node_id": self.node_id,
-            "parent_node_id": None,
-            "real_node_id": self.node_id,
+            **_identity(self.node_id, prompt_id),
         }
 
 
@@ -93,7 +90,9 @@ class Preview:
     def encoded(self) -> bytes:
         """The picture's bytes."""
         if self._encoded is None:
-            self._encoded = self.picture.png() if self.size is None else preview_jpeg(self.picture, self.size)
+            self._encoded = (
+                self.picture.png() if self.size is None else self.picture.resized(self.size).jpeg()
+            )
         return self._encoded
 
     def frame(self) -> bytes:
@@ -103,14 +102,7 @@ class Preview:
     def frame_with_metadata(self, prompt_id: str) -> bytes:
         """The binary frame of kind 4, for clients that announced that they know it."""
         metadata = json.dumps(
-            {
-                "node_id": self.node_id,
-                "prompt_id": prompt_id,
-                "display_node_id": self.node_id,
-                "parent_node_id": None,
-                "real_node_id": self.node_id,
-                "image_type": self.content_type,
-            }
+            {**_identity(self.node_id, prompt_id), "image_type": self.content_type}
         ).encode()
         return struct.pack(">II", PREVIEW_WITH_METADATA, len(metadata)) + metadata + self.encoded()
 
@@ -144,6 +136,60 @@ def event_of(mark: Mark, prompt_id: str, states: Mapping[str, NodeState]) -> Eve
     if kind == "text":
         return Event(kind, text_frame(*own))
     return Event(kind, own)
+
+
+def frame_of(mark: Mark, prompt_id: str, states: Mapping[str, NodeState]) -> str | bytes:
+    """The message of a mark as it goes over a WebSocket."""
+    put_together = _FRAMES.get(mark[0])
+    if put_together is not None:
+        return put_together(mark[1], _quoted(prompt_id), states)
+    return event_of(mark, prompt_id, states).frame
+
+
+# The two messages that are sent at every step of every sampler, put together from their parts.
+
+
+def _progress_state_frame(own: object, prompt_id: str, states: Mapping[str, NodeState]) -> str:
+    nodes = ", ".join(
+        [
+            f'{_quoted(node_id)}: {{"value": {value!r}, "max": {maximum!r}, "state": "{state}", '
+            + _identity_text(node_id, prompt_id)
+            for node_id, value, maximum, state in states.values()
+        ]
+    )
+    return f'{{"type": "progress_state", "data": {{"prompt_id": {prompt_id}, "nodes": {{{nodes}}}}}}}'
+
+
+def _progress_frame(own: tuple[str, float, float], prompt_id: str, states: object) -> str:
+    node_id, value, maximum = own
+    data = f'"value": {value!r}, "max": {maximum!r}, "prompt_id": {prompt_id}, "node": {_quoted(node_id)}'
+    return f'{{"type": "progress", "data": {{{data}}}}}'
+
+
+_FRAMES: Mapping[str, Callable[[Any, str, Mapping[str, NodeState]], str]] = {
+    "progress_state": _progress_state_frame,
+    "progress": _progress_frame,
+}
+
+#: A text as JSON has it.
+_quoted = functools.lru_cache(maxsize=256)(json.dumps)
+
+
+@functools.lru_cache(maxsize=256)
+def _identity_text(node_id: str, prompt_id: str) -> str:
+    """The end of a node's entry, as JSON has it."""
+    return json.dumps(_identity(node_id, json.loads(prompt_id)))[1:]
+
+
+def _identity(node_id: str, prompt_id: str) -> dict[str, Any]:
+    """How messages name a node."""
+    return {
+        "node_id": node_id,
+        "prompt_id": prompt_id,
+        "display_node_id": node_id,
+        "parent_node_id": None,
+        "real_node_id": node_id,
+    }
 
 
 def replay(marks: Iterable[Mark], prompt_id: str) -> Iterator[Event]:

@@ -55,10 +55,7 @@ class Execution:
         self._job = job
         self._prompt = job.workflow
         self._client_id = job.client_id
-        self._classes = {
-            node_id: engine.known.catalogue.get(node.get("class_type"))
-            for node_id, node in job.workflow.items()
-        }
+        self._classes = engine.known.classes(job.workflow)
         self._fingerprints: dict[str, str] = {}
         self._signatures: dict[str, bytes] = {}
         self._states: dict[str, NodeState] = {}
@@ -99,6 +96,7 @@ class Execution:
         self._fingerprints = self._read_files()
         links = links_of(self._prompt)
         self._signatures = signatures(self._prompt, links, self._own_mark)
+        self._shown_prompt = self._with_fingerprints()
         self._engine.hub.status(len(self._engine.queue))
         self._message("execution_start")
         self._forget_temp_names()
@@ -129,8 +127,7 @@ class Execution:
         self._emit("executing", node_id)
         self._check()
         yield
-        run = self._invocation(node_id)
-        node_class = run.node_class if self._classes[node_id] else None
+        run, node_class = self._invocation(node_id), self._classes[node_id]
         done = behaviour_of(node_class)(run) if node_class else black_box(run)
         result = done if isinstance(done, Result) else (yield from self._reports(node_id, done))
         self._leave(node_id, result)
@@ -223,18 +220,18 @@ class Execution:
 
     def _invocation(self, node_id: str) -> Invocation:
         node_class = self._classes[node_id] or NodeClass(str(self._prompt[node_id].get("class_type")), {})
+        values = inputs_of(self._prompt, node_id)
         self._inputs = inputs = {
-            name: self._linked(value) if is_link(value) else value
-            for name, value in inputs_of(self._prompt, node_id).items()
+            name: self._linked(value) if is_link(value) else value for name, value in values.items()
         }
         if self._engine.judges:
-            _refuse_plain_values(node_class, inputs_of(self._prompt, node_id))
+            _refuse_plain_values(node_class, values)
         return Invocation(
             node_id=node_id,
             node_class=node_class,
             inputs=inputs,
             signature=self._signatures[node_id],
-            prompt=self._shown_prompt(),
+            prompt=self._shown_prompt,
             extra_data=self._job.extra_data,
             job=self._job,
             server=self._engine.surroundings,
@@ -251,7 +248,7 @@ class Execution:
         except (IndexError, TypeError):
             return None
 
-    def _shown_prompt(self) -> Mapping[str, Any]:
+    def _with_fingerprints(self) -> Mapping[str, Any]:
         """The prompt as saved pictures carry it: with the digests of the files it read."""
         if not self._fingerprints:
             return self._prompt

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from comfystub.engine.events import BROADCAST, Event, Mark, NodeState, Preview, event_of
+from comfystub.engine.events import BROADCAST, Event, Mark, NodeState, Preview, event_of, frame_of
 
 Tap = Callable[[Event], None]
 
@@ -62,45 +62,42 @@ class Hub:
         """Tell everyone how many prompts run and wait."""
         if self._sessions or self._taps:
             event = status_event(remaining)
-            self._send(event, list(self._sessions.values()))
+            _deliver(event.frame, list(self._sessions.values()))
+            self._show(event)
 
     def send(
         self, mark: Mark, prompt_id: str, client_id: str | None, states: Mapping[str, NodeState]
     ) -> None:
         """Deliver an event of a prompt to those who are to hear it."""
-        if not self._sessions and not self._taps:
-            return
-        listeners = self._listeners(mark[0], client_id)
+        listeners = self._listeners(mark[0], client_id) if self._sessions else ()
         if mark[0] == "preview":
-            self._send_preview(mark[1], listeners)
-        elif listeners or self._taps:
-            self._send(event_of(mark, prompt_id, states), listeners)
+            listeners = [one for one in listeners if not one.features.get("supports_preview_metadata")]
+        if listeners:
+            _deliver(frame_of(mark, prompt_id, states), listeners)
+        if self._taps:
+            self._show(event_of(mark, prompt_id, states))
 
-    def _listeners(self, kind: str, client_id: str | None) -> list[Session]:
+    def _listeners(self, kind: str, client_id: str | None) -> Collection[Session]:
         if kind == "text" or (client_id is None and kind in BROADCAST):
             return list(self._sessions.values())
         # A client may call itself what it likes; only a text can be the name of a socket.
         session = self._sessions.get(client_id) if isinstance(client_id, str) else None
         return [session] if session else []
 
-    def _send(self, event: Event, listeners: list[Session]) -> None:
-        if listeners:
-            frame = event.frame
-            for session in listeners:
-                session.deliver(frame)
+    def _show(self, event: Event) -> None:
         for tap in list(self._taps):
             tap(event)
-
-    def _send_preview(self, preview: Preview, listeners: list[Session]) -> None:
-        plain = [s for s in listeners if not s.features.get("supports_preview_metadata")]
-        if plain or self._taps:
-            self._send(Event("preview", preview.frame()), plain)
 
     def send_preview_with_metadata(self, preview: Preview, prompt_id: str, client_id: str | None) -> None:
         """Deliver a picture to the clients that know frames with metadata: they get it first."""
         for session in self._listeners("preview", client_id) if self._sessions else ():
             if session.features.get("supports_preview_metadata"):
                 session.deliver(preview.frame_with_metadata(prompt_id))
+
+
+def _deliver(frame: str | bytes, listeners: Collection[Session]) -> None:
+    for session in listeners:
+        session.deliver(frame)
 
 
 def status_event(remaining: int, sid: str | None = None) -> Event:

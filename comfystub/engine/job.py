@@ -54,7 +54,7 @@ class JobNode(NamedTuple):
 class Job:
     """A prompt that the server accepted.
 
-    Reading :attr:`status`, :attr:`outputs`, :attr:`events` or :attr:`error` first lets the prompt
+    Reading ``status``, ``outputs``, ``events`` or ``error`` first lets the prompt
     run to its end, when the pace is ``"instant"``.
     """
 

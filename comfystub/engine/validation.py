@@ -42,6 +42,10 @@ class Known(NamedTuple):
     folders: Folders
     accept_unknown: bool = False
 
+    def classes(self, prompt: Prompt) -> dict[str, NodeClass | None]:
+        """The class of each node, ``None`` for one that nothing is known of."""
+        return {node_id: self.catalogue.get(node.get("class_type")) for node_id, node in prompt.items()}
+
 
 def validate(prompt: Prompt, known: Known, targets: Iterable[str] | None = None) -> Verdict:
     """Judge a prompt.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from io import BytesIO
 
-from .pictures import encode
+from comfystub.media.pictures import encode
 
 
 def preview(data: bytes, spec: str, channel: str | None = None) -> tuple[bytes, str]:

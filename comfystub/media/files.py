@@ -91,7 +91,11 @@ class Folders:
 
     def input_files(self) -> list[str]:
         """The names of the files that lie in the input folder itself, sorted."""
-        folder = self.folder("input")
+        return self.files("input")
+
+    def files(self, kind: str) -> list[str]:
+        """The names of the files that lie in a folder itself, sorted."""
+        folder = self.folder(kind)
         return [path.name for path in entries(folder, folder) if path.is_file()]
 
     def locate(self, name: str, default: str = "input") -> pathlib.Path | None:

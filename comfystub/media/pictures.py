@@ -13,8 +13,8 @@ from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from . import png
-from .png import Colors, Texts
+from comfystub.media import jpeg, png
+from comfystub.media.png import Colors, Texts
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,6 +63,10 @@ class Picture:
         """
         raise NotImplementedError
 
+    def jpeg(self) -> bytes:
+        """Return the picture as a JPEG file, without its transparency."""
+        return encode(_in_mode(self.pixels(), "RGB"), "JPEG")
+
     def resized(self, size: tuple[int, int]) -> Picture:
         """Return the picture at another width and height in pixels."""
         from PIL.Image import Resampling
@@ -84,6 +88,9 @@ class _Tiled(Picture):
 
     def png(self, texts: Texts = ()) -> bytes:
         return png.mosaic(self._tiles(), *self.size, texts)
+
+    def jpeg(self) -> bytes:
+        return jpeg.mosaic(self._tiles(), *self.size)
 
     def _tiles(self) -> Colors:
         raise NotImplementedError
@@ -198,16 +205,6 @@ def encode(image: Image, format: str, **options: Any) -> bytes:
     file = BytesIO()
     image.save(file, format, **options)
     return file.getvalue()
-
-
-def preview_jpeg(picture: Picture, size: tuple[int, int]) -> bytes:
-    """Return the JPEG that a preview frame shows: the picture at exactly that size, without transparency.
-
-    Args:
-        picture: what is shown.
-        size: width and height in pixels.
-    """
-    return encode(_in_mode(picture.resized(size).pixels(), "RGB"), "JPEG")
 
 
 def animated_webp(

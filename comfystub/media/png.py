@@ -20,7 +20,7 @@ Colors = Sequence[Sequence[bytes]]
 Texts = Iterable[tuple[str, str]]
 """Keyword and text of each text chunk, in the order in which they are written."""
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HEADER_END = 33  # a PNG starts with the signature and an IHDR chunk of 25 bytes
 _TEXT_KINDS = frozenset((b"tEXt", b"zTXt", b"iTXt"))
 
@@ -48,7 +48,7 @@ def mosaic(colors: Colors, width: int, height: int, texts: Texts = ()) -> bytes:
     lines, heights = _lines(colors, width, height)
     return b"".join(
         (
-            _SIGNATURE,
+            SIGNATURE,
             _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
             _text_chunks(texts),
             _chunk(b"IDAT", _compressed(lines, heights)),
@@ -99,7 +99,7 @@ def size_of(data: bytes) -> tuple[int, int]:
     Raises:
         ValueError: `data` is no PNG.
     """
-    if len(data) < _HEADER_END or not data.startswith(_SIGNATURE) or data[12:16] != b"IHDR":
+    if len(data) < _HEADER_END or not data.startswith(SIGNATURE) or data[12:16] != b"IHDR":
         raise ValueError("not a PNG file")
     width, height = struct.unpack_from(">II", data, 16)
     return width, height
@@ -114,15 +114,15 @@ def _lines(colors: Colors, width: int, height: int) -> tuple[list[bytes], tuple[
         raise ValueError(f"a picture has at least one pixel, not {width}x{height}")
     if not colors:
         raise ValueError("a mosaic has at least one cell")
-    lines = [b"".join(map(mul, row, _spans(width, len(row)))) for row in colors]
+    lines = [b"".join(map(mul, row, spans(width, len(row)))) for row in colors]
     if any(len(line) != 3 * width for line in lines):
         raise ValueError("a row of cells is one or more colours of 3 bytes each")
-    return lines, _spans(height, len(colors))
+    return lines, spans(height, len(colors))
 
 
 @lru_cache(maxsize=128)
-def _spans(size: int, cells: int) -> tuple[int, ...]:
-    """Return how many of `size` pixels each cell gets."""
+def spans(size: int, cells: int) -> tuple[int, ...]:
+    """Return how many of `size` pixels, or of anything else in a line, each cell gets."""
     return tuple(size * (i + 1) // cells - size * i // cells for i in range(cells))
 
 

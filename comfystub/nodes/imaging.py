@@ -79,23 +79,23 @@ def scale_by(run: Invocation) -> Result:
 def scale_to_pixels(run: Invocation) -> Result:
     images = run.images()
     multiple = max(1, run.value("resolution_steps", 1))
-    width, height = of_pixels(images[0].size, run.value("megapixels", 1.0))
+    width, height = _of_pixels(images[0].size, run.value("megapixels", 1.0))
     width, height = (max(multiple, round(side / multiple) * multiple) for side in (width, height))
     return Result((resized(run, images, width, height),))
 
 
 def scale_to_longest(run: Invocation) -> Result:
     images = run.images()
-    return Result((resized(run, images, *of_longest(images[0].size, run.value("largest_size", 512))),))
+    return Result((resized(run, images, *_of_longest(images[0].size, run.value("largest_size", 512))),))
 
 
-def of_pixels(size: tuple[int, int], megapixels: float) -> tuple[int, int]:
+def _of_pixels(size: tuple[int, int], megapixels: float) -> tuple[int, int]:
     """A size of the same shape with that many pixels (a megapixel has 1024 x 1024)."""
     factor = math.sqrt(megapixels * 1024 * 1024 / (size[0] * size[1]))
     return round(size[0] * factor), round(size[1] * factor)
 
 
-def of_longest(size: tuple[int, int], longest: int) -> tuple[int, int]:
+def _of_longest(size: tuple[int, int], longest: int) -> tuple[int, int]:
     """A size of the same shape whose longer side is ``longest``."""
     factor = longest / max(size)
     return round(size[0] * factor), round(size[1] * factor)
@@ -133,11 +133,11 @@ RESIZINGS: dict[str, Sizing] = {
         _amount(run, "height") or size[1],
     ),
     "scale by multiplier": lambda run, size: _by(size, run.value("resize_type.multiplier", 1.0)),
-    "scale longer dimension": lambda run, size: of_longest(size, _amount(run, "longer_size")),
+    "scale longer dimension": lambda run, size: _of_longest(size, _amount(run, "longer_size")),
     "scale shorter dimension": lambda run, size: _of_shortest(size, _amount(run, "shorter_size")),
     "scale width": lambda run, size: _by(size, _amount(run, "width") / size[0]),
     "scale height": lambda run, size: _by(size, _amount(run, "height") / size[1]),
-    "scale total pixels": lambda run, size: of_pixels(size, run.value("resize_type.megapixels", 1.0)),
+    "scale total pixels": lambda run, size: _of_pixels(size, run.value("resize_type.megapixels", 1.0)),
     "match size": _matched,
     "scale to multiple": lambda run, size: _multiple_of(size, max(1, _amount(run, "multiple", 8))),
 }

@@ -25,8 +25,9 @@ class Connection:
 
     def __init__(self, find: Callable[[str], Place | None]) -> None:
         self._find = find
-        self._out = bytearray()
-        self._http = Http1(self._out)
+        #: What waits for the client.
+        self.out = bytearray()
+        self._http = Http1(self.out)
         self._websocket: WebSocket | None = None
         #: The server at the other end of a WebSocket.
         self.responder: Responder | None = None
@@ -56,19 +57,15 @@ class Connection:
 
         ``keep`` leaves it where it is.
         """
-        if self._websocket is not None:
+        out = self.out
+        if not out and self._websocket is not None:
             self._websocket.collect()
-        if not self._out:
+        if not out:
             return b"" if self.over else None
-        data = bytes(self._out[:limit])
+        data = bytes(out[:limit])
         if not keep:
-            del self._out[:limit]
+            del out[:limit]
         return data
-
-    @property
-    def has_bytes(self) -> bool:
-        """Whether more waits of what was taken last."""
-        return bool(self._out)
 
     def move(self) -> bool:
         """Let the server work for a client that waits for something to read; whether it did."""
@@ -79,7 +76,7 @@ class Connection:
 
         If not, ``wake`` is called when that may have changed.
         """
-        if self._out or self.over:
+        if self.out or self.over:
             return True
         return self._websocket is not None and self._websocket.socket.poll()
 
@@ -112,7 +109,7 @@ class Connection:
             self.responder = place.responder
             socket = place.responder.open_socket(request)
             socket.session.wake = self._woken
-            self._websocket = WebSocket(socket, self._out)
+            self._websocket = WebSocket(socket, self.out)
 
     def _woken(self) -> None:
         self.wake()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfystub.media.files import entries
+from comfystub.media.files import TYPES
 from comfystub.server.http import Request, Response, json_response
 from comfystub.server.state import State
 
@@ -95,10 +95,9 @@ def get_folder_paths(server: State, request: Request) -> Response:
 
 
 def get_internal_files(server: State, request: Request, kind: str) -> Response:
-    if kind not in ("output", "input", "temp"):
+    if kind not in TYPES:
         return json_response({"error": "Invalid directory type"}, 400)
-    folder = server.folders.folder(kind)
-    return json_response([f"{path.name} [{kind}]" for path in entries(folder, folder) if path.is_file()])
+    return json_response([f"{name} [{kind}]" for name in server.folders.files(kind)])
 
 
 def no_assets(server: State, request: Request, **_: str) -> Response:

@@ -10,7 +10,6 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from comfystub.transports.registry import registry
 from comfystub.transports.seams import Seam
 from comfystub.transports.socket_seam import is_caught
 from comfystub.transports.stubbed import Stubbed
@@ -81,40 +80,10 @@ def _make_getaddrinfo(original: Callable[..., Any]) -> Callable[..., Any]:
     return getaddrinfo
 
 
-def _make_resolve(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    async def resolve(self: Any, host: str, port: int = 0, family: int = socket.AF_INET) -> Any:
-        if not is_caught(host, port):
-            return await original(self, host, port, family)
-        return [
-            {"hostname": host, "host": address[0], "port": port, "family": found, "proto": proto, "flags": 0}
-            for found, _, proto, _, address in socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-        ]
-
-    return resolve
-
-
-def _make_wrap(original: Any) -> Any:
-    async def wrap(cls: Any, transport_stream: Any, **options: Any) -> Any:
-        from anyio.abc import SocketAttribute
-
-        if isinstance(transport_stream.extra(SocketAttribute.raw_socket, None), Stubbed):
-            return transport_stream
-        return await original.__func__(cls, transport_stream, **options)
-
-    wrapper: Any = functools.update_wrapper(wrap, original.__func__)
-    return classmethod(wrapper)
-
-
-for _module, _owner, _attribute, _make in (
-    ("asyncio.base_events", "BaseEventLoop", "create_connection", _make_create_connection),
+SEAMS = (
+    Seam("asyncio.base_events", "BaseEventLoop", "create_connection", _make_create_connection),
     # Windows connects sockets without a call to their own method.
-    ("asyncio.proactor_events", "BaseProactorEventLoop", "sock_connect", _make_sock_connect),
-    ("uvloop", "Loop", "create_connection", _make_create_connection),
-    ("uvloop", "Loop", "getaddrinfo", _make_getaddrinfo),
-    # With aiodns installed, aiohttp asks name servers by itself.
-    ("aiohttp.resolver", "AsyncResolver", "resolve", _make_resolve),
-    # anyio does not leave TLS to the loop.
-    ("anyio.streams.tls", "TLSStream", "wrap", _make_wrap),
-):
-    registry.add_seam(Seam(_module, _owner, _attribute, _make))
+    Seam("asyncio.proactor_events", "BaseProactorEventLoop", "sock_connect", _make_sock_connect),
+    Seam("uvloop", "Loop", "create_connection", _make_create_connection),
+    Seam("uvloop", "Loop", "getaddrinfo", _make_getaddrinfo),
+)

@@ -91,8 +91,10 @@ async def _turn() -> None:
     await checkpoint()
 
 
-registry.add_seam(Seam("httpx", "HTTPTransport", "handle_request", _make_sync))
-registry.add_seam(Seam("httpx", "AsyncHTTPTransport", "handle_async_request", _make_async))
+SEAMS = (
+    Seam("httpx", "HTTPTransport", "handle_request", _make_sync),
+    Seam("httpx", "AsyncHTTPTransport", "handle_async_request", _make_async),
+)
 
 
 def transport(responder: Responder, prefix: str) -> httpx.MockTransport:

@@ -109,4 +109,4 @@ def to_urllib3(response: Response, method: str) -> HTTPResponse:
     )
 
 
-registry.add_seam(Seam("requests.adapters", "HTTPAdapter", "send", _make))
+SEAMS = (Seam("requests.adapters", "HTTPAdapter", "send", _make),)

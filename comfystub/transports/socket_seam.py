@@ -123,10 +123,9 @@ def _make_wrap_socket(original: Callable[..., Any]) -> Callable[..., Any]:
     return wrap_socket
 
 
-for _module, _owner, _attribute, _make in (
-    ("socket", "socket", "connect", _make_connect),
-    ("socket", "socket", "connect_ex", _make_connect_ex),
-    ("socket", None, "getaddrinfo", _make_getaddrinfo),
-    ("ssl", "SSLContext", "wrap_socket", _make_wrap_socket),
-):
-    registry.add_seam(Seam(_module, _owner, _attribute, _make))
+SEAMS = (
+    Seam("socket", "socket", "connect", _make_connect),
+    Seam("socket", "socket", "connect_ex", _make_connect_ex),
+    Seam("socket", None, "getaddrinfo", _make_getaddrinfo),
+    Seam("ssl", "SSLContext", "wrap_socket", _make_wrap_socket),
+)

@@ -20,6 +20,8 @@ from comfystub.transports.names import is_address
 
 #: The class below Python's own, whose methods see the pair.
 _RAW = socket.SocketType
+# A plain number: the enumeration's own takes its time.
+_PEEK = int(socket.MSG_PEEK)
 
 
 class Channel:
@@ -38,29 +40,36 @@ class Channel:
         self._closed = False
         # Reentrant: the garbage collector may close a channel in the middle of anything.
         self._lock = threading.RLock()
-        connection.wake = self.update
+        connection.wake = self.wake
+
+    def wake(self) -> None:
+        """There may be something to read now."""
+        if not self._lit:
+            self.update()
 
     def update(self) -> None:
         """Make the file descriptor readable, or not any more."""
         with self._lock:
-            owner, readable = self._owner(), self.connection.poll()
-            if owner is None or self._closed or readable == self._lit:
-                return
-            if readable:
-                self._peer.send(b".")
-            else:
-                _RAW.recv(owner, 1)
-            self._lit = readable
+            # Asked again after each change: who saw it readable until then did not wake it.
+            while (readable := self.connection.poll()) != self._lit:
+                owner = self._owner()
+                if owner is None or self._closed:
+                    return
+                if readable:
+                    self._peer.send(b".")
+                else:
+                    _RAW.recv(owner, 1)
+                self._lit = readable
 
     def read(self, owner: socket.socket, limit: int, flags: int) -> bytes:
         """At most ``limit`` bytes, as soon as there are any; ``b""`` at the end."""
         connection = self.connection
-        while (data := connection.take(limit, keep=bool(flags & socket.MSG_PEEK))) is None:
+        while (data := connection.take(limit, flags & _PEEK != 0)) is None:
             if not connection.move():
                 self.update()
                 # Sleeps until the file descriptor is readable, or as long as the socket's time-out says.
-                _RAW.recv(owner, 1, flags | socket.MSG_PEEK)
-        if not connection.has_bytes:
+                _RAW.recv(owner, 1, flags | _PEEK)
+        if not connection.out:
             self.update()
         return data
 

@@ -323,7 +323,7 @@ class TestListeners:
         self, stub: comfystub.Stub, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         encoded = []
-        monkeypatch.setattr("comfystub.engine.events.preview_jpeg", lambda *args: encoded.append(args) or b"")
+        monkeypatch.setattr("comfystub.media.pictures.Mosaic.jpeg", lambda self: encoded.append(self) or b"")
         run(stub, sampled())
         assert encoded == []
         Socket(stub._server, "me")

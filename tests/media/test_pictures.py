@@ -19,7 +19,6 @@ from comfystub.media.pictures import (
     Solid,
     animated_png,
     animated_webp,
-    preview_jpeg,
 )
 
 SIZES = [
@@ -259,12 +258,12 @@ class TestPreview:
     @pytest.mark.parametrize("picture", KINDS, ids=repr)
     @pytest.mark.parametrize("size", [(512, 512), (256, 512), (512, 32), (1, 1)], ids=str)
     def test_is_a_jpeg_of_exactly_that_size(self, picture: Picture, size: tuple[int, int]) -> None:
-        image = opened(preview_jpeg(picture, size))
+        image = opened(picture.resized(size).jpeg())
         assert (image.format, image.mode, image.size) == ("JPEG", "RGB", size)
 
     @pytest.mark.parametrize("picture", KINDS, ids=repr)
     def test_shows_the_picture(self, picture: Picture) -> None:
-        shown = opened(preview_jpeg(picture, (400, 320))).resize(picture.size, Image.Resampling.BOX)
+        shown = opened(picture.resized((400, 320)).jpeg()).resize(picture.size, Image.Resampling.BOX)
         difference = ImageChops.difference(shown, picture.pixels().convert("RGB"))
         assert max(ImageStat.Stat(difference).mean) < 12
 
