@@ -187,7 +187,8 @@ def patch(base_url: Any = None, **options: Any) -> Any:
             look, before that pending, then running.  ``"manual"``: only ``stub.step()``,
             ``stub.run_until()`` and ``stub.finish()`` move it.
         unmatched: ``"pass"`` lets calls to other hosts through, ``"error"`` refuses them with the
-            client library's own connection error.
+            client library's own connection error, and with them every other TCP connection that
+            Python code opens, such as that of a database driver.
         env: Environment variables for the duration; ``{url}`` and ``{output_dir}`` in a value are
             filled in.
         image: What sampling produces in place of the generated picture: a path, a Pillow image or a

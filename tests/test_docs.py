@@ -78,7 +78,8 @@ def names_of_tests(source):
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "index.md", "patch.md", "pytest.md", "unittest.md", "not-simulated.md"]
+    "name",
+    ["README.md", "index.md", "patch.md", "clients.md", "pytest.md", "unittest.md", "not-simulated.md"],
 )
 def test_a_page(pytester, name):
     page = PAGES[name]

@@ -33,12 +33,17 @@ def copied(pytester):
         ("async_service", "test_painter.py", 11),
         ("pytest_suite", "test_stills.py", 16),
         ("pytest_suite", "test_custom_nodes.py", 6),
+        ("documented_flows", "test_poll_history.py", 4),
+        ("documented_flows", "test_wait_on_socket.py", 9),
+        ("documented_flows", "test_pictures_in_frames.py", 6),
+        ("documented_flows", "test_join_late.py", 7),
+        ("documented_flows", "test_show_progress.py", 8),
     ],
 )
 def test_a_pytest_suite(copied, pytester, name, file, passed):
     copied(name)
     # pytest-asyncio warns where it is not set up, as in suites that have no coroutines.
-    plugins = () if name == "async_service" else ("-p", "no:asyncio")
+    plugins = () if name in ("async_service", "documented_flows") else ("-p", "no:asyncio")
     result = pytester.runpytest_subprocess(*OPTIONS, *plugins, file)
     result.assert_outcomes(passed=passed)
 
@@ -58,8 +63,14 @@ def test_the_unittest_suite_under_pytest(copied, pytester):
 
 def test_every_example_is_run():
     suites = {path.parent.name for path in EXAMPLES.glob("*/test_*.py")}
-    assert suites == {"requests_client", "async_service", "unittest_suite", "pytest_suite"}
-    assert len(list(EXAMPLES.glob("*/test_*.py"))) == 7
+    assert suites == {
+        "requests_client",
+        "async_service",
+        "unittest_suite",
+        "pytest_suite",
+        "documented_flows",
+    }
+    assert len(list(EXAMPLES.glob("*/test_*.py"))) == 12
 
 
 @pytest.mark.parametrize(

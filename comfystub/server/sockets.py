@@ -74,13 +74,6 @@ class Socket:
         # One that is not would read and read, and move everything in vain.
         return self._engine.hub.reaches(self.session)
 
-    def read(self) -> str | bytes | None:
-        """The next frame for the client; ``None`` when nothing is left that could send one."""
-        while not self.session.unread:
-            if not self._engine.pull():
-                return None
-        return self.session.unread.popleft()
-
     def close(self) -> None:
         """Take the client off the list of those who listen."""
         self._engine.hub.disconnect(self.session)

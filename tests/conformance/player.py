@@ -13,10 +13,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import websocket
 from PIL import Image
-
-from comfystub import Stub
-from comfystub.server.sockets import Socket
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TEMP_NAME = re.compile(r"ComfyUI_temp_[a-z]{5}_")
@@ -30,6 +28,9 @@ SETS = ("executed", "current_outputs", "dependent_outputs")
 
 #: Looks after which a job that is waited for has to be over.
 PATIENCE = 200
+
+#: Seconds after which a socket has nothing more to say.
+TIMEOUT = 10
 
 
 class Answer(Protocol):
@@ -45,14 +46,19 @@ Send = Callable[..., Answer]
 
 
 class Player:
-    """Plays the steps of one transcript over one HTTP client, and over sockets of the server."""
+    """Plays the steps of one transcript over one HTTP client, and over websocket-client."""
 
-    def __init__(self, stub: Stub, send: Send) -> None:
-        self._stub = stub
+    def __init__(self, url: str, send: Send) -> None:
+        self._url = url.replace("http", "ws", 1)
         self._send = send
         self._values: dict[str, str] = {}
         self._names: dict[str, str] = {}
-        self._sockets: dict[str, Socket] = {}
+        self._sockets: dict[str, websocket.WebSocket] = {}
+
+    def close(self) -> None:
+        """Close the sockets that a transcript leaves open."""
+        for socket in self._sockets.values():
+            socket.close()
 
     def play(self, step: dict[str, Any]) -> Any:
         """What a step brought, masked."""
@@ -126,9 +132,12 @@ class Player:
         client_id = step.get("client_id")
         if client_id is not None:
             self._names.setdefault(client_id, f"<client:{step['as']}>")
-        self._sockets[step["as"]] = socket = Socket(self._stub._server, client_id)
+        query = "" if client_id is None else f"?clientId={client_id}"
+        self._sockets[step["as"]] = socket = websocket.create_connection(
+            f"{self._url}/ws{query}", timeout=TIMEOUT
+        )
         for message in step.get("send", ()):
-            socket.hear(json.dumps(message))
+            socket.send(json.dumps(message))
         return {"ws": "connected"}
 
     def _socket_close(self, step: dict[str, Any]) -> dict[str, Any]:
@@ -139,8 +148,7 @@ class Player:
         socket, events = self._sockets[step["as"]], []
         kind, _, wanted = step["until"].partition(":")
         while True:
-            frame = socket.read()
-            assert frame is not None, f"nothing more to read, after {events}"
+            frame = socket.recv()
             event = self._binary(frame) if isinstance(frame, bytes) else json.loads(frame)
             if event.get("type") == "status" and "sid" in event["data"]:
                 self._names.setdefault(event["data"]["sid"], f"<sid:{step['as']}>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 from collections.abc import Callable
@@ -67,8 +68,8 @@ def test_the_stub_answers_as_the_server_did(
     path: pathlib.Path, client: Callable[[], Callable[..., Answer]]
 ) -> None:
     steps = json.loads(path.read_text())["steps"]
-    with comfystub.patch(URL, models=MODELS, pace=LOOKS, unmatched="error") as stub:
-        player = Player(stub, client())
-        for number, step in enumerate(steps):
-            found = in_order(player.play(step["do"]))
-            assert differences(in_order(step["expect"]), found, f"step {number}") == []
+    with comfystub.patch(URL, models=MODELS, pace=LOOKS, unmatched="error"):
+        with contextlib.closing(Player(URL, client())) as player:
+            for number, step in enumerate(steps):
+                found = in_order(player.play(step["do"]))
+                assert differences(in_order(step["expect"]), found, f"step {number}") == []
