@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+import fake_sockets
 import httpx
 import sockets
 
@@ -59,9 +60,14 @@ def main() -> int:
                     {"cycle on comfystub": cycle(URL), "cycle on FastAPI fake": cycle(fake_url)}, rounds
                 ),
             }
-    with fake_server("fake_sockets") as fake_url, comfystub.patch():
-        measured |= alternate(sockets.listeners(URL, fake_url), rounds)
-        with sockets.gets(URL, fake_url) as calls:
+    with (
+        fake_sockets.in_a_thread() as fake_url,
+        fake_server("fake_sockets") as process_url,
+        comfystub.patch(),
+    ):
+        fakes = {"aiohttp fake": fake_url, "the same in a process": process_url}
+        measured |= alternate(sockets.listeners(URL, fakes, picture), rounds)
+        with sockets.gets(URL, fakes) as calls:
             measured |= alternate(calls, rounds * 2)
     # Once warm, and with no other stub in force.
     measured |= alternate({"patch() enter and exit": patching, "bare call": bare}, rounds * 5)

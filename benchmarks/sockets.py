@@ -10,6 +10,8 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import http.client
+import io
 import json
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -49,8 +51,9 @@ def _prompts() -> Iterator[bytes]:
     workflow["5"]["inputs"]["batch_size"] = 1
     workflow["3"]["inputs"]["steps"] = STEPS
     for seed in range(1 << 30):
-        # Nearly everything depends on the model: as for a server that is fresh, nothing is cached.
-        workflow["4"]["inputs"]["ckpt_name"] = f"model-{seed}.safetensors"
+        # As for a server that is fresh, nothing is cached: all nodes depend on these two.
+        for node_id in ("4", "5"):
+            workflow[node_id]["inputs"]["unknown"] = seed
         yield json.dumps({"prompt": workflow, "client_id": "me"}).encode()
 
 
@@ -65,6 +68,11 @@ class Memory:
         self._frames = frames
         self._data = b""
         self._at = 0
+
+    def makefile(self, mode: str) -> io.BytesIO:
+        return io.BytesIO(self._frames)
+
+    def sendall(self, data: bytes) -> None: ...
 
     def send(self, data: bytes) -> int:
         head = data.decode("latin-1")
@@ -92,8 +100,24 @@ class Memory:
     def close(self) -> None: ...
 
 
+class MemoryHandler(urllib.request.HTTPHandler):
+    """Lets urllib read an answer that is there already."""
+
+    def http_open(self, request: urllib.request.Request) -> object:
+        return self.do_open(_answered, request)
+
+
+def _answered(host: str, **options: object) -> http.client.HTTPConnection:
+    connection = http.client.HTTPConnection(host)
+    body = b'{"prompt_id": "01234567-0123-0123-0123-0123456789ab", "number": 1, "node_errors": {}}'
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    connection.sock = Memory(head.encode() + body)
+    return connection
+
+
 def from_memory(heard: list[str | bytes]) -> Callable[[], None]:
-    """What the library needs to read the same bytes when they are there already."""
+    """What the two libraries need to read the same bytes when they are there already."""
+    prompts, memory = _prompts(), urllib.request.build_opener(MemoryHandler)
     greeting = '{"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 0}}, "sid": "me"}}'
     data = b"".join(
         frame(TEXT, one.encode()) if isinstance(one, str) else frame(BINARY, one)
@@ -103,6 +127,7 @@ def from_memory(heard: list[str | bytes]) -> Callable[[], None]:
     def run() -> None:
         socket = websocket.create_connection("ws://comfy.test/ws?clientId=me", socket=Memory(data))
         socket.recv()
+        memory.open("http://comfy.test/prompt", data=next(prompts)).read()
         while not _is_last(socket.recv()):
             pass
         socket.close()
@@ -110,25 +135,25 @@ def from_memory(heard: list[str | bytes]) -> Callable[[], None]:
     return run
 
 
-def listeners(url: str, fake_url: str) -> dict[str, Callable[[], object]]:
-    """The cycle on the stub, on a fake on a port that says the same, and from memory."""
+def listeners(url: str, fakes: dict[str, str], picture: bytes) -> dict[str, Callable[[], object]]:
+    """The cycle on the stub, on fakes on a port that say the same, and from memory."""
     on_stub = cycle(url)
-    on_stub()
     heard = on_stub()
-    teacher = websocket.create_connection(fake_url.replace("http", "ws", 1) + "/ws?clientId=benchmark")
-    for said in heard:
-        teacher.send(said) if isinstance(said, str) else teacher.send_binary(said)
-    teacher.close()
+    for fake_url in fakes.values():
+        teacher = websocket.create_connection(fake_url.replace("http", "ws", 1) + "/ws?clientId=benchmark")
+        for said in [*heard, picture]:
+            teacher.send(said) if isinstance(said, str) else teacher.send_binary(said)
+        teacher.close()
     return {
         "listener on comfystub": on_stub,
-        "listener on aiohttp fake": cycle(fake_url),
         "the same bytes from memory": from_memory(heard),
+        **{f"listener on {name}": cycle(fake_url) for name, fake_url in fakes.items()},
     }
 
 
 @contextlib.contextmanager
-def gets(url: str, fake_url: str) -> Iterator[dict[str, Callable[[], object]]]:
-    """One call with each library, on the stub and on the fake."""
+def gets(url: str, fakes: dict[str, str]) -> Iterator[dict[str, Callable[[], object]]]:
+    """One call with each library, on the stub and on the fakes."""
     loop = asyncio.new_event_loop()
     session = loop.run_until_complete(_session())
 
@@ -137,7 +162,7 @@ def gets(url: str, fake_url: str) -> Iterator[dict[str, Callable[[], object]]]:
             return await response.read()
 
     calls: dict[str, Callable[[], object]] = {}
-    for where, at in (("comfystub", url), ("aiohttp fake", fake_url)):
+    for where, at in (("comfystub", url), *fakes.items()):
         calls[f"urllib GET on {where}"] = lambda at=at: opener.open(f"{at}/system_stats").read()
         calls[f"aiohttp GET on {where}"] = lambda at=at: loop.run_until_complete(get(at))
     yield calls

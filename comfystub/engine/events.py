@@ -150,14 +150,16 @@ def frame_of(mark: Mark, prompt_id: str, states: Mapping[str, NodeState]) -> str
 
 
 def _progress_state_frame(own: object, prompt_id: str, states: Mapping[str, NodeState]) -> str:
-    nodes = ", ".join(
-        [
-            f'{_quoted(node_id)}: {{"value": {value!r}, "max": {maximum!r}, "state": "{state}", '
-            + _identity_text(node_id, prompt_id)
-            for node_id, value, maximum, state in states.values()
-        ]
-    )
+    nodes = ", ".join([_entry_text(_quoted(state.node_id), prompt_id, state) for state in states.values()])
     return f'{{"type": "progress_state", "data": {{"prompt_id": {prompt_id}, "nodes": {{{nodes}}}}}}}'
+
+
+def _entry_text(node_id: str, prompt_id: str, state: NodeState) -> str:
+    return (
+        f'{node_id}: {{"value": {state.value!r}, "max": {state.max!r}, "state": "{state.state}", '
+        f'"node_id": {node_id}, "prompt_id": {prompt_id}, "display_node_id": {node_id}, '
+        f'"parent_node_id": null, "real_node_id": {node_id}}}'
+    )
 
 
 def _progress_frame(own: tuple[str, float, float], prompt_id: str, states: object) -> str:
@@ -173,12 +175,6 @@ _FRAMES: Mapping[str, Callable[[Any, str, Mapping[str, NodeState]], str]] = {
 
 #: A text as JSON has it.
 _quoted = functools.lru_cache(maxsize=256)(json.dumps)
-
-
-@functools.lru_cache(maxsize=256)
-def _identity_text(node_id: str, prompt_id: str) -> str:
-    """The end of a node's entry, as JSON has it."""
-    return json.dumps(_identity(node_id, json.loads(prompt_id)))[1:]
 
 
 def _identity(node_id: str, prompt_id: str) -> dict[str, Any]:

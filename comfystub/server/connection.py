@@ -33,7 +33,7 @@ class Connection:
         self.responder: Responder | None = None
         #: Whether this end is closed: what waits can still be read, and nothing comes after it.
         self.over = False
-        #: Called, in any thread, when ``poll`` may have something else to say.
+        #: Called, in any thread, when ``poll`` may have something else to say; set before the first request.
         self.wake: Callable[[], None] = nobody_waits
 
     def receive(self, data: bytes) -> None:
@@ -64,7 +64,7 @@ class Connection:
             return b"" if self.over else None
         data = bytes(out[:limit])
         if not keep:
-            del out[:limit]
+            del out[: len(data)]  # there may be more by now
         return data
 
     def move(self) -> bool:
@@ -108,8 +108,5 @@ class Connection:
         if response.status == 101:
             self.responder = place.responder
             socket = place.responder.open_socket(request)
-            socket.session.wake = self._woken
+            socket.session.wake = self.wake
             self._websocket = WebSocket(socket, self.out)
-
-    def _woken(self) -> None:
-        self.wake()

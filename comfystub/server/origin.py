@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
@@ -32,6 +33,7 @@ def _port(url: SplitResult) -> int | None:
         return None
 
 
+@functools.lru_cache(maxsize=64)
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True

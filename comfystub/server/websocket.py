@@ -51,6 +51,7 @@ class WebSocket:
         elif opcode == frames.BINARY:
             self.socket.hear(payload)
         elif opcode == frames.PING:
+            self.collect()
             self._out += frames.frame(frames.PONG, payload)
         elif opcode == frames.CLOSE:
             frames.close_code(payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import socket
 
@@ -37,6 +38,7 @@ class Names:
         return self._names.get(address, address)
 
 
+@functools.lru_cache(maxsize=256)
 def is_address(host: str) -> bool:
     """Whether a host is an IP address and no name."""
     try:
