@@ -260,14 +260,14 @@ class Engine:
         Another driver is waited for.  From inside a beat, and while it is stopped, nothing moves.
         """
         me = threading.get_ident()
-        if self._driver == me or self._stopped:
+        if self._driver == me:
             return 0
         with self._lock:
             self._lock.wait_for(lambda: self._driver is None)
             self._driver = me
         beats = 0
         try:
-            while not enough() and self._advance():
+            while not (self._stopped or enough()) and self._advance():
                 beats += 1
         finally:
             self._leave()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
@@ -42,6 +43,7 @@ class Hub:
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
         self._taps: list[Tap] = []
+        self._lock = threading.RLock()
 
     def connect(self, session: Session) -> None:
         self._sessions[session.client_id] = session
@@ -62,7 +64,7 @@ class Hub:
         """Tell everyone how many prompts run and wait."""
         if self._sessions or self._taps:
             event = status_event(remaining)
-            _deliver(event.frame, list(self._sessions.values()))
+            self._deliver(event.frame, list(self._sessions.values()))
             self._show(event)
 
     def send(
@@ -73,7 +75,7 @@ class Hub:
         if mark[0] == "preview":
             listeners = [one for one in listeners if not one.features.get("supports_preview_metadata")]
         if listeners:
-            _deliver(frame_of(mark, prompt_id, states), listeners)
+            self._deliver(frame_of(mark, prompt_id, states), listeners)
         if self._taps:
             self._show(event_of(mark, prompt_id, states))
 
@@ -84,6 +86,12 @@ class Hub:
         session = self._sessions.get(client_id) if isinstance(client_id, str) else None
         return [session] if session else []
 
+    def _deliver(self, frame: str | bytes, listeners: Collection[Session]) -> None:
+        # A submission is told of by another thread than the one that works: all hear the two in one order.
+        with self._lock:
+            for session in listeners:
+                session.deliver(frame)
+
     def _show(self, event: Event) -> None:
         for tap in list(self._taps):
             tap(event)
@@ -93,11 +101,6 @@ class Hub:
         for session in self._listeners("preview", client_id) if self._sessions else ():
             if session.features.get("supports_preview_metadata"):
                 session.deliver(preview.frame_with_metadata(prompt_id))
-
-
-def _deliver(frame: str | bytes, listeners: Collection[Session]) -> None:
-    for session in listeners:
-        session.deliver(frame)
 
 
 def status_event(remaining: int, sid: str | None = None) -> Event:

@@ -6,6 +6,7 @@ the client is to read.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 
 from comfystub.server.http1 import Http1, Received
@@ -33,7 +34,7 @@ class Connection:
         self.responder: Responder | None = None
         #: Whether this end is closed: what waits can still be read, and nothing comes after it.
         self.over = False
-        #: Called, in any thread, when ``poll`` may have something else to say; set before the first request.
+        #: Called, in any thread, when ``poll`` may have something else to say.
         self.wake: Callable[[], None] = nobody_waits
 
     def receive(self, data: bytes) -> None:
@@ -42,7 +43,7 @@ class Connection:
         Raises ``BrokenPipeError`` when this end is closed.
         """
         if self.over:
-            raise BrokenPipeError("the server has closed the connection")
+            raise BrokenPipeError(errno.EPIPE, "the server has closed the connection")
         if self._websocket is None:
             self._answer(data)
         elif data:
@@ -108,5 +109,8 @@ class Connection:
         if response.status == 101:
             self.responder = place.responder
             socket = place.responder.open_socket(request)
-            socket.session.wake = self.wake
+            socket.session.wake = self._woken
             self._websocket = WebSocket(socket, self.out)
+
+    def _woken(self) -> None:
+        self.wake()

@@ -80,7 +80,7 @@ class Reader:
             return None
         if size >= 126:
             size = int.from_bytes(data[2:start], "big")
-        if size + len(self._parts) > LARGEST_MESSAGE:
+        if opcode < CLOSE and size + len(self._parts) > LARGEST_MESSAGE:
             raise Violation(TOO_BIG, f"a message of more than {LARGEST_MESSAGE} bytes")
         end = start + 4 + size
         if len(data) < end:
@@ -127,6 +127,7 @@ def close_code(payload: bytes) -> int | None:
     code = int.from_bytes(payload[:2], "big")
     if len(payload) == 1 or not (1000 <= code < 5000) or code in (1004, 1005, 1006, 1015):
         raise Violation(PROTOCOL_ERROR, "a close frame without a proper code")
+    text(payload[2:])
     return code
 
 

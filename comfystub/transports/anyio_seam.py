@@ -34,7 +34,27 @@ def _make_nonblocking_helper(original: Callable[..., Any]) -> Callable[..., Any]
     return helper
 
 
+def _past_tls(name: str) -> Callable[..., Any]:
+    """Let a stream of trio's that encrypts do with a stub what the stream below it does."""
+
+    def make(original: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(original)
+        async def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            below = self.transport_stream
+            if not isinstance(getattr(getattr(below, "socket", None), "_sock", None), Stubbed):
+                return await original(self, *args, **kwargs)
+            return None if name == "do_handshake" else await getattr(below, name)(*args, **kwargs)
+
+        return method
+
+    return make
+
+
 SEAMS = (
     Seam("anyio.streams.tls", "TLSStream", "wrap", _make_wrap),
     Seam("trio._socket", "_SocketType", "_nonblocking_helper", _make_nonblocking_helper),
+    *(
+        Seam("trio._ssl", "SSLStream", name, _past_tls(name))
+        for name in ("do_handshake", "send_all", "receive_some", "aclose")
+    ),
 )

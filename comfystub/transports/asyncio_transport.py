@@ -50,13 +50,22 @@ class StubTransport(asyncio.Transport):
                 self._loop.call_soon(self._turn)
             else:
                 self._loop.call_soon_threadsafe(self._turn)
-        except RuntimeError:
-            """The loop is closed: nobody reads any more."""
+        except RuntimeError:  # the loop is closed: nobody reads any more
+            self._closing = True
+            self._socket.close()
 
     def _turn(self) -> None:
         self._scheduled = False
         if self._closing or self._paused or self._ended:
             return
+        try:
+            self._read()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as exc:
+            self._fail(exc)
+
+    def _read(self) -> None:
         data = self._connection.take(LARGEST_READ)
         if data is None and self._connection.move():
             data = self._connection.take(LARGEST_READ)
@@ -86,6 +95,18 @@ class StubTransport(asyncio.Transport):
         protocol: Any = self._protocol
         if not protocol.eof_received():
             self.close()
+
+    def _fail(self, exc: BaseException) -> None:
+        """The protocol, or user code in a beat, has raised: it loses its connection, as ever."""
+        self._loop.call_exception_handler(
+            {
+                "message": "Fatal error: a protocol raised while it read from a stub",
+                "exception": exc,
+                "transport": self,
+                "protocol": self._protocol,
+            }
+        )
+        self._close(exc)
 
     def is_reading(self) -> bool:
         return not self._paused and not self._closing
@@ -127,10 +148,14 @@ class StubTransport(asyncio.Transport):
         return self._closing
 
     def close(self) -> None:
+        self._close(None)
+
+    def _close(self, exc: BaseException | None) -> None:
         if not self._closing:
             self._closing = True
             self._socket.close()
-            self._loop.call_soon(self._protocol.connection_lost, None)
+            lost: Any = self._protocol.connection_lost
+            self._loop.call_soon(lost, exc)
 
     def abort(self) -> None:
         self.close()

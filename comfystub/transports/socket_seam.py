@@ -20,8 +20,13 @@ from comfystub.transports.seams import Seam
 from comfystub.transports.stubbed import Stubbed, add_tls, attach
 
 INTERNET = (socket.AF_INET, socket.AF_INET6)
+#: Anything else is for the original to complain about.
+HOST_TYPES = (str, bytes, bytearray)
 
 names = Names()
+
+# A plain number: the enumeration's own takes its time.
+_PASSIVE = int(socket.AI_PASSIVE)
 
 
 def _make_connect(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -51,7 +56,13 @@ def _make_connect_ex(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_for_us(sock: socket.socket, address: Any) -> bool:
-    return isinstance(address, tuple) and sock.family in INTERNET and sock.type == socket.SOCK_STREAM
+    return (
+        isinstance(address, tuple)
+        and len(address) >= 2
+        and isinstance(address[0], HOST_TYPES)
+        and sock.family in INTERNET
+        and sock.type == socket.SOCK_STREAM
+    )
 
 
 def _connect(sock: socket.socket, address: Any, caller: str = "") -> bool:
@@ -81,7 +92,7 @@ def _make_getaddrinfo(original: Callable[..., Any]) -> Callable[..., Any]:
     def getaddrinfo(
         host: Any, port: Any, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
     ) -> Any:
-        if host and not flags & socket.AI_PASSIVE and is_caught(host, port):
+        if host and not flags & _PASSIVE and is_caught(host, port):
             name = _host_of(host)
             if not is_address(name):
                 host, flags = names.address_of(name, family), flags & ~socket.AI_ADDRCONFIG
@@ -90,15 +101,17 @@ def _make_getaddrinfo(original: Callable[..., Any]) -> Callable[..., Any]:
     return getaddrinfo
 
 
-def is_caught(host: str | bytes, port: Any) -> bool:
+def is_caught(host: Any, port: Any) -> bool:
     """Whether a connection to a host and a port is answered or refused by a stub."""
+    if not isinstance(host, HOST_TYPES):
+        return False
     try:
         return registry.at(_host_of(host), _number(port)) is not None
     except Refused:
         return True
 
 
-def _host_of(host: str | bytes) -> str:
+def _host_of(host: str | bytes | bytearray) -> str:
     """The host that is meant by its name or its address, as in a URL."""
     text = host.decode("ascii", "replace") if isinstance(host, (bytes, bytearray)) else host
     return names.name_of(text.lower())

@@ -55,10 +55,13 @@ class Channel:
                 owner = self._owner()
                 if owner is None or self._closed:
                     return
-                if readable:
-                    self._peer.send(b".")
-                else:
-                    _RAW.recv(owner, 1)
+                try:
+                    if readable:
+                        self._peer.send(b".")
+                    else:
+                        _RAW.recv(owner, 1)
+                except OSError:  # another thread is just closing the socket
+                    return
                 self._lit = readable
 
     def read(self, owner: socket.socket, limit: int, flags: int) -> bytes:
@@ -105,17 +108,16 @@ def channel_of(stubbed: Stubbed) -> Channel:
 
 def attach(sock: socket.socket, host: str, address: Any, connection: Connection) -> None:
     """Make a socket, which is not connected yet, the client's end of a connection."""
-    mine, peer = socket.socketpair()
-    peer.setblocking(False)
-    timeout = sock.gettimeout()
-    family, kind, proto = sock.family, sock.type, sock.proto
-    socket.close(sock.detach())
-    socket.socket.__init__(sock, family, kind, proto, mine.detach())
-    sock.settimeout(timeout)
+    family, kind, proto, timeout = sock.family, sock.type, sock.proto, sock.gettimeout()
     # An SSLSocket can be connected after it was made.
     mixin: Any = StubbedTLS if hasattr(sock, "do_handshake") else Stubbed
     cls: Any = type(sock)
     sock.__class__ = _subclass(cls, mixin)
+    mine, peer = socket.socketpair()
+    peer.setblocking(False)
+    socket.close(socket.socket.detach(sock))
+    socket.socket.__init__(sock, family, kind, proto, mine.detach())
+    sock.settimeout(timeout)
     _channels[id(sock)] = channel = Channel(sock, host, address, connection, peer)
     channel.update()
 
@@ -131,7 +133,12 @@ def add_tls(sock: Stubbed) -> None:
 def _subclass(cls: Any, mixin: Any) -> Any:
     if issubclass(mixin, cls):
         return mixin
-    return type(f"{mixin.__name__}{cls.__name__}", (mixin, cls), {"__slots__": ()})
+    # Only what comes first may have attributes of its own.  What the class itself defines stays, unless it
+    # is an SSLSocket, whose methods reach for the pair.
+    methods: dict[str, Any] = {"__slots__": ()}
+    if mixin is StubbedTLS:
+        methods = {**vars(Stubbed), **vars(StubbedTLS), "__slots__": ()}
+    return type(f"{mixin.__name__}{cls.__name__}", (cls, mixin), methods)
 
 
 class Stubbed(socket.socket):
