@@ -11,6 +11,7 @@ import errno
 import functools
 import socket
 import threading
+import time
 import weakref
 from collections.abc import Iterable
 from typing import Any
@@ -22,6 +23,10 @@ from comfystub.transports.names import is_address
 _RAW = socket.SocketType
 # A plain number: the enumeration's own takes its time.
 _PEEK = int(socket.MSG_PEEK)
+
+
+#: How long the end of a WebSocket can be seen at least, in seconds.
+MOMENT = 0.002
 
 
 class Channel:
@@ -75,6 +80,15 @@ class Channel:
         if not (connection.out or (self._lit and connection.poll())):
             self.update()
         return data
+
+    def linger(self) -> None:
+        """Let a thread that waits for a WebSocket see its end before the client closes it.
+
+        A file descriptor that is closed wakes nobody.  Over a network the server's goodbye takes its
+        time as well, in which such a thread is woken.
+        """
+        if self.connection.over and self.connection.responder and threading.active_count() > 1:
+            time.sleep(MOMENT)
 
     def close(self) -> None:
         """The client has closed its end."""
@@ -189,6 +203,8 @@ class Stubbed(socket.socket):
             connection.receive(b"")
 
     def close(self) -> None:
+        if (channel := _channels.get(id(self))) is not None:
+            channel.linger()
         super().close()
         if self.fileno() == -1:  # a file that was made of the socket keeps it open
             _forget(id(self))
