@@ -11,7 +11,6 @@ import errno
 import functools
 import socket
 import threading
-import time
 import weakref
 from collections.abc import Iterable
 from typing import Any
@@ -23,10 +22,6 @@ from comfystub.transports.names import is_address
 _RAW = socket.SocketType
 # A plain number: the enumeration's own takes its time.
 _PEEK = int(socket.MSG_PEEK)
-
-
-#: How long the end of a WebSocket can be seen at least, in seconds.
-MOMENT = 0.002
 
 
 class Channel:
@@ -81,14 +76,14 @@ class Channel:
             self.update()
         return data
 
-    def linger(self) -> None:
-        """Let a thread that waits for a WebSocket see its end before the client closes it.
+    def linger(self, owner: socket.socket) -> None:
+        """Let a thread that was woken for a socket, and has not got round to it, find it still.
 
-        A file descriptor that is closed wakes nobody.  Over a network the server's goodbye takes its
-        time as well, in which such a thread is woken.
+        What ``epoll`` has to say of a descriptor is lost when that is closed, but not while another one
+        stands for the same socket; this one does as long as anybody has the object.
         """
-        if self.connection.over and self.connection.responder and threading.active_count() > 1:
-            time.sleep(MOMENT)
+        if self._lit and threading.active_count() > 1:
+            weakref.finalize(owner, socket.close, socket.dup(owner.fileno()))
 
     def close(self) -> None:
         """The client has closed its end."""
@@ -162,6 +157,8 @@ class Stubbed(socket.socket):
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         channel = _channels.get(id(self)) or channel_of(self)
+        if not bufsize:
+            return b""
         out = channel.connection.out
         if len(out) > bufsize and not flags:
             # Most libraries read a few bytes at a time, and this often.
@@ -204,7 +201,7 @@ class Stubbed(socket.socket):
 
     def close(self) -> None:
         if (channel := _channels.get(id(self))) is not None:
-            channel.linger()
+            channel.linger(self)
         super().close()
         if self.fileno() == -1:  # a file that was made of the socket keeps it open
             _forget(id(self))

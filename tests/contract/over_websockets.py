@@ -47,7 +47,8 @@ class SyncListener(Listener):
 
     def __init__(self, url: str) -> None:
         self._open = contextlib.ExitStack()
-        connection = websockets.sync.client.connect(url, **tls(url, SYNC_SSL))
+        # Before 13.0, one that has not read all waits in vain, as long as this, for the server's goodbye.
+        connection = websockets.sync.client.connect(url, close_timeout=0.5, **tls(url, SYNC_SSL))
         self._socket = self._open.enter_context(connection)
 
     async def receive(self, timeout: float = PATIENCE) -> str | bytes:

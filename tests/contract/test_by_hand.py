@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+
+import comfystub
 from contract.by_hand import Anyio, RawSocket
 from contract.scenarios import Contract
 
@@ -12,3 +15,9 @@ class TestRawSocket(Contract):
 
 class TestAnyio(Contract):
     client = Anyio
+
+
+def test_a_read_of_no_bytes_does_not_wait() -> None:
+    """websocket-client reads the body of a refusal so, if that body is empty."""
+    with comfystub.patch(), socket.create_connection(("localhost", 8188), timeout=1) as sock:
+        assert sock.recv(0) == b""

@@ -242,5 +242,6 @@ def test_cycles_of_patches_leave_nothing() -> None:
                 sock = socks.enter_context(listening())
             assert sock.recv(1) == b""
             sock.close()
+            del sock
     assert (set(stubbed._channels), threading.active_count()) == before
     assert (len(list(FDS.iterdir())) if FDS.exists() else 0) == fds

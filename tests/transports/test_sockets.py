@@ -400,6 +400,7 @@ def test_no_file_descriptor_is_left(stub: comfystub.Stub, end: str) -> None:
             sock.close()
     for sock in socks:
         sock.close()
+    del sock, socks
     assert set(pathlib.Path("/proc/self/fd").iterdir()) == before
 
 
