@@ -1,4 +1,4 @@
-"""Runs a command where there is no network but the loopback interface: python .ci/offline.py COMMAND [ARG ...]
+"""Runs a command where the loopback interface is all there is: python .ci/offline.py COMMAND [ARG ...]
 
 To be started in a network namespace of its own (`unshare --net --map-root-user`), whose loopback interface is
 still down; the tests' own servers need it.

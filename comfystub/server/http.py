@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import http
 import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -12,6 +13,9 @@ JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 
 Headers = tuple[tuple[str, str], ...]
+
+#: What a status is called.
+REASONS = {status.value: status.phrase for status in http.HTTPStatus}
 
 
 class Request:

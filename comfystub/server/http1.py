@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from comfystub.server.http import Headers, Response, text_response
+from comfystub.server.http import REASONS, Headers, Response, text_response
 
 #: The largest head of a request, and the longest line between two chunks of a body, in bytes.
 LARGEST_HEAD = 64 * 1024
@@ -152,7 +151,7 @@ class Http1:
 
 
 def _head_of(status: int, headers: Headers) -> bytes:
-    lines = [f"HTTP/1.1 {status} {http.client.responses.get(status, '')}\r\n"]
+    lines = [f"HTTP/1.1 {status} {REASONS.get(status, '')}\r\n"]
     lines += [f"{name}: {value}\r\n" for name, value in headers]
     return "".join([*lines, "\r\n"]).encode()
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import http.client
 from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from comfystub.server.http import Response
+from comfystub.server.http import REASONS, Response
 from comfystub.server.place import Place
 from comfystub.transports.origins import port_of
 from comfystub.transports.registry import Refused, registry
@@ -102,7 +101,7 @@ def to_urllib3(response: Response, method: str) -> HTTPResponse:
         headers=HTTPHeaderDict(response.headers),
         status=response.status,
         version=11,
-        reason=http.client.responses.get(response.status, ""),
+        reason=REASONS.get(response.status, ""),
         preload_content=False,
         decode_content=False,
         request_method=method,

@@ -450,7 +450,11 @@ def python(code: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-HEAVY = "{'httpx', 'httpcore', 'requests', 'urllib3', 'respx', 'responses', 'PIL', 'aiohttp'}"
+#: What an application may never load: client libraries, and what of the standard library takes its time.
+HEAVY = {
+    *("httpx", "httpcore", "h11", "respx", "requests", "urllib3", "responses", "aiohttp", "aiodns", "uvloop"),
+    *("websocket", "websockets", "httpx_ws", "anyio", "trio", "PIL", "asyncio", "ssl", "http.client"),
+}
 
 
 @pytest.mark.parametrize(
