@@ -124,11 +124,12 @@ class Engine:
             settle=self._settle,
             find=self.known.folders.where,
         )
-        with self._lock:
-            self.queue.put(job)
-            self._unfinished[prompt_id] = job
-            self.jobs.append(job)
-        self.hub.status(len(self.queue))
+        with self.hub.lock:  # or who works could be quicker with its events than the submission with its own
+            with self._lock:
+                self.queue.put(job)
+                self._unfinished[prompt_id] = job
+                self.jobs.append(job)
+            self.hub.status(self.queue)
         job.pace.submitted(self, job)
         return job
 
@@ -155,18 +156,20 @@ class Engine:
 
     def delete(self, prompt_id: str) -> bool:
         """Drop a waiting prompt; whether there was one."""
-        was_only_one = len(self.queue.pending) == 1
-        if not self._drop(lambda: self.queue.delete({prompt_id})):
-            return False
-        # The server empties its queue for the only one, which sends a status of its own.
-        for _ in range(2 if was_only_one else 1):
-            self.hub.status(len(self.queue))
-        return True
+        with self.hub.lock:
+            was_only_one = len(self.queue.pending) == 1
+            if not self._drop(lambda: self.queue.delete({prompt_id})):
+                return False
+            # The server empties its queue for the only one, which sends a status of its own.
+            for _ in range(2 if was_only_one else 1):
+                self.hub.status(self.queue)
+            return True
 
     def clear(self) -> None:
         """Drop every waiting prompt."""
-        self._drop(self.queue.clear)
-        self.hub.status(len(self.queue))
+        with self.hub.lock:
+            self._drop(self.queue.clear)
+            self.hub.status(self.queue)
 
     def _drop(self, drop: Callable[[], Any]) -> Any:
         with self._lock:

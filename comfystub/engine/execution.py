@@ -97,7 +97,7 @@ class Execution:
         links = links_of(self._prompt)
         self._signatures = signatures(self._prompt, links, self._own_mark)
         self._shown_prompt = self._with_fingerprints()
-        self._engine.hub.status(len(self._engine.queue))
+        self._engine.hub.status(self._engine.queue)
         self._message("execution_start")
         self._forget_temp_names()
         cached = [node_id for node_id in self._prompt if self._signatures[node_id] in cache]
@@ -189,7 +189,7 @@ class Execution:
         job, engine = self._job, self._engine
         job.state = self._outcome
         engine.retire(job)
-        engine.hub.status(len(engine.queue))
+        engine.hub.status(engine.queue)
         self._emit("executing", None)
 
     # --- the three ends of a prompt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sized
 from typing import Any
 
 from comfystub.engine.events import BROADCAST, Event, Mark, NodeState, Preview, event_of, frame_of
@@ -43,7 +43,8 @@ class Hub:
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
         self._taps: list[Tap] = []
-        self._lock = threading.RLock()
+        #: Held while something is told, and while something happens that has to be told in its turn.
+        self.lock = threading.RLock()
 
     def connect(self, session: Session) -> None:
         self._sessions[session.client_id] = session
@@ -60,11 +61,12 @@ class Hub:
         self._taps.append(tap)
         return lambda: self._taps.remove(tap)
 
-    def status(self, remaining: int) -> None:
+    def status(self, queue: Sized) -> None:
         """Tell everyone how many prompts run and wait."""
         if self._sessions or self._taps:
-            event = status_event(remaining)
-            self._deliver(event.frame, list(self._sessions.values()))
+            with self.lock:
+                event = status_event(len(queue))
+                self._deliver(event.frame, list(self._sessions.values()))
             self._show(event)
 
     def send(
@@ -87,8 +89,8 @@ class Hub:
         return [session] if session else []
 
     def _deliver(self, frame: str | bytes, listeners: Collection[Session]) -> None:
-        # A submission is told of by another thread than the one that works: all hear the two in one order.
-        with self._lock:
+        # Several threads may tell something at a time: all hear it in one order.
+        with self.lock:
             for session in listeners:
                 session.deliver(frame)
 

@@ -22,8 +22,9 @@ class Socket:
         self._engine = server.engine
         self._heard_object = False
         self.session = Session(client_id or self._engine.new_id().replace("-", ""))
-        self._engine.hub.connect(self.session)
-        self._greet()
+        with self._engine.hub.lock:  # nothing is told before the greeting
+            self._engine.hub.connect(self.session)
+            self._greet()
 
     def _greet(self) -> None:
         self._deliver(status_event(len(self._engine.queue), self.session.client_id))

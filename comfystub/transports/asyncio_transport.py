@@ -73,7 +73,7 @@ class StubTransport(asyncio.Transport):
             self._pass_on(data)
         elif data is not None:
             self._end()
-        if self._connection.poll():
+        if not self._closing and self._connection.poll():
             self._wake()
 
     def _pass_on(self, data: bytes) -> None:
@@ -154,6 +154,8 @@ class StubTransport(asyncio.Transport):
         if not self._closing:
             self._closing = True
             self._socket.close()
+            # Who keeps the transport, as libraries do for a while, does not keep the server.
+            del self._connection
             lost: Any = self._protocol.connection_lost
             self._loop.call_soon(lost, exc)
 

@@ -38,8 +38,7 @@ class Channel:
         self._peer = peer
         self._lit = False
         self._closed = False
-        # Reentrant: the garbage collector may close a channel in the middle of anything.
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         connection.wake = self.wake
 
     def wake(self) -> None:
@@ -50,19 +49,24 @@ class Channel:
     def update(self) -> None:
         """Make the file descriptor readable, or not any more."""
         with self._lock:
-            # Asked again after each change: who saw it readable until then did not wake it.
-            while (readable := self.connection.poll()) != self._lit:
-                owner = self._owner()
-                if owner is None or self._closed:
-                    return
-                try:
-                    if readable:
-                        self._peer.send(b".")
-                    else:
-                        _RAW.recv(owner, 1)
-                except OSError:  # another thread is just closing the socket
-                    return
-                self._lit = readable
+            self._follow()
+        if self._closed:
+            self._peer.close()
+
+    def _follow(self) -> None:
+        # Asked again after each change: who saw it readable until then did not wake it.
+        while not self._closed and (readable := self.connection.poll()) != self._lit:
+            owner = self._owner()
+            if owner is None:
+                return
+            try:
+                if readable:
+                    self._peer.send(b".")
+                else:
+                    _RAW.recv(owner, 1)
+            except OSError:  # another thread is just closing the socket
+                return
+            self._lit = readable
 
     def read(self, owner: socket.socket, limit: int, flags: int) -> bytes:
         """At most ``limit`` bytes, as soon as there are any; ``b""`` at the end."""
@@ -83,13 +87,19 @@ class Channel:
         stands for the same socket; this one does as long as anybody has the object.
         """
         if self._lit and threading.active_count() > 1:
-            weakref.finalize(owner, socket.close, socket.dup(owner.fileno()))
+            try:
+                weakref.finalize(owner, socket.close, socket.dup(owner.fileno()))
+            except OSError:  # that other thread has closed it already
+                return
 
     def close(self) -> None:
         """The client has closed its end."""
-        with self._lock:
-            self._closed = True
+        self._closed = True
+        # The garbage collector calls this in the middle of anything: it must not wait for whoever updates,
+        # who looks at this afterwards.
+        if self._lock.acquire(blocking=False):
             self._peer.close()
+            self._lock.release()
         self.connection.wake = nobody_waits
         self.connection.close()
 
