@@ -32,10 +32,14 @@ class Connection:
         self._websocket: WebSocket | None = None
         #: The server at the other end of a WebSocket.
         self.responder: Responder | None = None
-        #: Whether this end is closed: what waits can still be read, and nothing comes after it.
-        self.over = False
+        self._closed = False
         #: Called, in any thread, when ``poll`` may have something else to say.
         self.wake: Callable[[], None] = nobody_waits
+
+    @property
+    def over(self) -> bool:
+        """Whether this end is closed: what waits can still be read, and nothing comes after it."""
+        return self._closed or (self._websocket or self._http).over
 
     def receive(self, data: bytes) -> None:
         """Take what the client sends; ``b""`` says that it will send no more.
@@ -48,7 +52,6 @@ class Connection:
             self._answer(data)
         elif data:
             self._websocket.receive(data)
-            self.over = self._websocket.over
         else:
             self.close()
         self.wake()
@@ -84,7 +87,7 @@ class Connection:
     def close(self) -> None:
         """End the connection, whoever wishes it.  What the server said before can still be read."""
         if not self.over:
-            self.over = True
+            self._closed = True
             if self._websocket is not None:
                 self._websocket.close()
             self.wake()
@@ -94,14 +97,12 @@ class Connection:
             self._respond(received)
             if self._websocket is not None:
                 self._websocket.receive(self._http.left_over)
-                self.over = self._websocket.over
                 return
-        self.over = self.over or self._http.over
 
     def _respond(self, received: Received) -> None:
         place = self._find(received.path)
         if place is None:
-            self.over = True
+            self._closed = True
             return
         request = place.request(*received)
         response = place.responder.respond(request)

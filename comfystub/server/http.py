@@ -73,6 +73,8 @@ def text_response(text: str, status: int = 200, headers: Headers = ()) -> Respon
     return Response(status, (("Content-Type", TEXT), *headers), text.encode())
 
 
+CLOSE = ("Connection", "close")
+
 EMPTY = Response(200)
 BAD_REQUEST = Response(400)
 FORBIDDEN = Response(403)
@@ -83,4 +85,4 @@ NO_CONTENT = Response(204)
 def failure() -> Response:
     """The answer when a handler raises."""
     body = "500 Internal Server Error\n\nServer got itself in trouble"
-    return text_response(body, 500, (("Connection", "close"),))
+    return text_response(body, 500, (CLOSE,))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from comfystub.server.http import REASONS, Headers, Response, text_response
+from comfystub.server.http import CLOSE, REASONS, Headers, Response, text_response
 
 #: The largest head of a request, and the longest line between two chunks of a body, in bytes.
 LARGEST_HEAD = 64 * 1024
@@ -77,9 +77,9 @@ class Http1:
     def answer(self, response: Response) -> None:
         """Send the response to the request that came last."""
         status, headers, body = response
-        if not self._keeps_alive and status != 101 and ("Connection", "close") not in headers:
-            headers = (*headers, ("Connection", "close"))
-        self.over = ("Connection", "close") in headers
+        if not self._keeps_alive and status != 101 and CLOSE not in headers:
+            headers = (*headers, CLOSE)
+        self.over = CLOSE in headers
         self._out += _head_of(status, headers) + body
 
     def _next(self) -> Received | None:

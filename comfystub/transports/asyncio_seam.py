@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from comfystub.transports.seams import Seam
-from comfystub.transports.socket_seam import is_caught
+from comfystub.transports.socket_seam import is_caught, is_tcp
 from comfystub.transports.stubbed import Stubbed
 
 
@@ -62,7 +62,7 @@ def _connected(host: Any, port: Any) -> socket.socket:
 def _make_sock_connect(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     async def sock_connect(self: Any, sock: socket.socket, address: Any) -> None:
-        if isinstance(address, tuple) and is_caught(*address[:2]):
+        if is_tcp(sock, address) and is_caught(*address[:2]):
             sock.connect(address)
         else:
             await original(self, sock, address)

@@ -32,10 +32,8 @@ _PASSIVE = int(socket.AI_PASSIVE)
 def _make_connect(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def connect(self: socket.socket, address: Any) -> None:
-        if not _is_for_us(self, address):
-            original(self, address)
-        elif not _connect(self, address, sys._getframe(1).f_code.co_name):
-            original(self, (names.name_of(address[0]), *address[1:]))
+        if not _connect(self, address, sys._getframe(1).f_code.co_name):
+            original(self, _as_named(address))
 
     return connect
 
@@ -43,19 +41,18 @@ def _make_connect(original: Callable[..., Any]) -> Callable[..., Any]:
 def _make_connect_ex(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def connect_ex(self: socket.socket, address: Any) -> int:
-        if not _is_for_us(self, address):
-            return int(original(self, address))
         try:
             if _connect(self, address):
                 return 0
         except OSError as error:
             return error.errno or errno.ECONNREFUSED
-        return int(original(self, (names.name_of(address[0]), *address[1:])))
+        return int(original(self, _as_named(address)))
 
     return connect_ex
 
 
-def _is_for_us(sock: socket.socket, address: Any) -> bool:
+def is_tcp(sock: socket.socket, address: Any) -> bool:
+    """Whether connecting a socket to an address would make a TCP connection."""
     return (
         isinstance(address, tuple)
         and len(address) >= 2
@@ -71,6 +68,8 @@ def _connect(sock: socket.socket, address: Any, caller: str = "") -> bool:
     Raises ``OSError`` where there is none and other hosts are refused, and for a socket that is
     connected.
     """
+    if not is_tcp(sock, address):
+        return False
     host, port = _host_of(address[0]), address[1]
     try:
         found = registry.at(host, port)
@@ -85,6 +84,13 @@ def _connect(sock: socket.socket, address: Any, caller: str = "") -> bool:
         raise OSError(errno.EISCONN, "Transport endpoint is already connected")
     attach(sock, host, address, registry.connect(host, port))
     return True
+
+
+def _as_named(address: Any) -> Any:
+    """An address with a name in place of one that was made up for it: another port of that host, say."""
+    if isinstance(address, tuple) and address and isinstance(address[0], str):
+        return names.name_of(address[0]), *address[1:]
+    return address
 
 
 def _make_getaddrinfo(original: Callable[..., Any]) -> Callable[..., Any]:

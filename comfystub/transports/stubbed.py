@@ -76,7 +76,7 @@ class Channel:
                 self.update()
                 # Sleeps until the file descriptor is readable, or as long as the socket's time-out says.
                 _RAW.recv(owner, 1, flags | _PEEK)
-        if not (connection.out or (self._lit and connection.poll())):
+        if not connection.out:
             self.update()
         return data
 
@@ -129,9 +129,7 @@ def attach(sock: socket.socket, host: str, address: Any, connection: Connection)
     """Make a socket, which is not connected yet, the client's end of a connection."""
     family, kind, proto, timeout = sock.family, sock.type, sock.proto, sock.gettimeout()
     # An SSLSocket can be connected after it was made.
-    mixin: Any = StubbedTLS if hasattr(sock, "do_handshake") else Stubbed
-    cls: Any = type(sock)
-    sock.__class__ = _subclass(cls, mixin)
+    _become(sock, StubbedTLS if hasattr(sock, "do_handshake") else Stubbed)
     mine, peer = socket.socketpair()
     peer.setblocking(False)
     socket.close(socket.socket.detach(sock))
@@ -143,8 +141,11 @@ def attach(sock: socket.socket, host: str, address: Any, connection: Connection)
 
 def add_tls(sock: Stubbed) -> None:
     """Let a stubbed socket pass for one whose connection is encrypted."""
+    _become(sock, StubbedTLS)
+
+
+def _become(sock: Any, mixin: Any) -> None:
     cls: Any = type(sock)
-    mixin: Any = StubbedTLS
     sock.__class__ = _subclass(cls, mixin)
 
 
@@ -166,16 +167,8 @@ class Stubbed(socket.socket):
     __slots__ = ()
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
-        channel = _channels.get(id(self)) or channel_of(self)
-        if not bufsize:
-            return b""
-        out = channel.connection.out
-        if len(out) > bufsize and not flags:
-            # Most libraries read a few bytes at a time, and this often.
-            data = bytes(out[:bufsize])
-            del out[:bufsize]
-            return data
-        return channel.read(self, bufsize, flags)
+        channel = channel_of(self)
+        return channel.read(self, bufsize, flags) if bufsize else b""
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
         view = memoryview(buffer).cast("B")
