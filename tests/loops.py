@@ -9,20 +9,9 @@ from typing import Any
 
 import pytest
 from calls import in_thread
-from workflows import text_to_image
+from wire import ADDRESS, GET, GET_WS, LONG
 
-import comfystub
-
-ADDRESS = ("comfy.test", 8188)
-GET = b"GET /queue HTTP/1.1\r\nHost: comfy.test:8188\r\n\r\n"
 GET_AND_CLOSE = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
-GET_WS = (
-    b"GET /ws?clientId=me HTTP/1.1\r\nHost: comfy.test:8188\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-NOTHING_QUEUED = b'{"queue_running": [], "queue_pending": []}'
-LAST = b'"executing", "data": {"node": null'
-LONG = 20
 
 
 def loops() -> list[Any]:
@@ -49,12 +38,6 @@ def loops() -> list[Any]:
 
 each_loop = pytest.mark.parametrize("run", loops())
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
-
-
-def submit(stub: comfystub.Stub, client_id: str = "me") -> None:
-    with stub.client() as client:
-        sent = {"prompt": text_to_image(), "client_id": client_id}
-        client.post("/prompt", json=sent).raise_for_status()
 
 
 class Recorder(asyncio.Protocol):

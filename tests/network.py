@@ -53,7 +53,7 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _is_here(host: Any) -> bool:
-    name = host.decode() if isinstance(host, bytes) else host
+    name = host.decode() if isinstance(host, (bytes, bytearray)) else host
     return name in (None, "", "localhost") or (_is_address(name) and ipaddress.ip_address(name).is_loopback)
 
 

@@ -20,12 +20,11 @@ from urllib.parse import urlsplit
 import pytest
 from calls import URL, named
 from network import NetworkUsed
+from wire import ADDRESS, LONG, listen
 
 import comfystub
 
-ADDRESS = ("comfy.test", 8188)
 OTHER = "http://other.test:8188"
-LONG = 20
 
 
 def who(sock: socket.socket) -> str:
@@ -47,6 +46,19 @@ def fails(number: int) -> Iterator[None]:
 
 
 # --- connecting
+
+
+def test_a_host_may_be_any_text(echo_url: str) -> None:
+    """Where it is a stub's, and where it is not."""
+    port = int(echo_url.rpartition(":")[2])
+    for host, number in (
+        (b"comfy.test", 8188),
+        (bytearray(b"comfy.test"), 8188),
+        (bytearray(b"127.0.0.1"), port),
+    ):
+        with named("it"), socket.socket() as sock:
+            sock.connect((host, number))
+            assert sock.getpeername()[1] == number
 
 
 def test_a_name_may_be_given_to_connect() -> None:
@@ -311,18 +323,9 @@ def ends(sock: socket.socket) -> bool:
         return False
 
 
-WS = (
-    b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-
-
 def listening() -> socket.socket:
     sock = connected()
-    sock.sendall(WS)
-    heard = b""
-    while b'"sid"' not in heard:
-        heard += sock.recv(1000)
+    listen(sock, "")  # which lets the server find a name
     return sock
 
 

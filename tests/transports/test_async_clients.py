@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 from calls import URL, in_thread, named
-from loops import ADDRESS, GET, LAST, LONG, NOTHING_QUEUED
 from network import NetworkUsed
+from wire import ADDRESS, GET, LAST, LONG, NOTHING_QUEUED
 from workflows import text_to_image
 
 import comfystub

@@ -7,36 +7,15 @@ import asyncio.proactor_events
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from calls import URL
-from loops import (
-    ADDRESS,
-    GET,
-    GET_AND_CLOSE,
-    LAST,
-    LONG,
-    NOTHING_QUEUED,
-    Recorder,
-    Run,
-    connect,
-    each_loop,
-    listening,
-    submit,
-    turns,
-)
+from loops import GET_AND_CLOSE, Recorder, Run, connect, each_loop, listening, turns
+from wire import ADDRESS, GET, LAST, LONG, NOTHING_QUEUED, submit
 
 import comfystub
 from comfystub.transports import stubbed
-
-
-@pytest.fixture
-def stub() -> Iterator[comfystub.Stub]:
-    with comfystub.patch(URL) as stub:
-        yield stub
-
 
 # --- streams
 

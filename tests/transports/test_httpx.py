@@ -21,12 +21,6 @@ PROMPT = b'{"prompt": {}}'
 
 
 @pytest.fixture
-def stub() -> Iterator[comfystub.Stub]:
-    with comfystub.patch(URL) as stub:
-        yield stub
-
-
-@pytest.fixture
 def client() -> Iterator[httpx.Client]:
     with httpx.Client(base_url=URL, verify=False) as client:
         yield client

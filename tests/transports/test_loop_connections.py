@@ -10,37 +10,17 @@ import gc
 import socket
 import threading
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from calls import URL, in_thread, named
-from loops import (
-    ADDRESS,
-    GET,
-    GET_WS,
-    LAST,
-    LONG,
-    NOTHING_QUEUED,
-    Recorder,
-    Run,
-    connect,
-    each_loop,
-    listening,
-    submit,
-    turns,
-)
+from loops import Recorder, Run, connect, each_loop, listening, turns
 from network import NetworkUsed
+from wire import ADDRESS, GET, GET_WS, LAST, LONG, NOTHING_QUEUED, submit
 
 import comfystub
 from comfystub.transports import stubbed
-
-
-@pytest.fixture
-def stub() -> Iterator[comfystub.Stub]:
-    with comfystub.patch(URL) as stub:
-        yield stub
-
 
 # --- connecting
 

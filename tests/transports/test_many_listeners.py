@@ -11,47 +11,19 @@ import itertools
 import json
 import pathlib
 import random
-import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from calls import URL
-from workflows import text_to_image
+from wire import LAST, LONG, listening, submit
 
 import comfystub
 from comfystub.transports import stubbed
 
-ADDRESS = ("comfy.test", 8188)
 WS = URL.replace("http", "ws", 1) + "/ws?clientId="
-GET_WS = (
-    "GET /ws?clientId=%s HTTP/1.1\r\nHost: comfy.test:8188\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-LAST = b'"executing", "data": {"node": null'
-#: How long a test waits at most for what must not fail to come.
-LONG = 20
-
-
-def submit(stub: comfystub.Stub, client_id: str, seed: int = 1) -> str:
-    with stub.client() as client:
-        sent = {"prompt": text_to_image(seed=seed), "client_id": client_id}
-        answer = client.post("/prompt", json=sent).raise_for_status()
-        prompt_id: str = answer.json()["prompt_id"]
-        return prompt_id
-
-
-@contextlib.contextmanager
-def listening(client_id: str = "me", timeout: float = LONG) -> Iterator[socket.socket]:
-    """A socket that has nothing to read."""
-    with socket.create_connection(ADDRESS, timeout=timeout) as sock:
-        sock.sendall((GET_WS % client_id).encode())
-        heard = b""
-        while b'"sid"' not in heard:
-            heard += sock.recv(1000)
-        yield sock
 
 
 def join(threads: list[Any], timeout: float = LONG) -> None:

@@ -24,12 +24,6 @@ QUEUE = {"queue_running": [], "queue_pending": []}
 
 
 @pytest.fixture
-def stub() -> Iterator[comfystub.Stub]:
-    with comfystub.patch(URL) as stub:
-        yield stub
-
-
-@pytest.fixture
 def session() -> Iterator[requests.Session]:
     with requests.Session() as session:
         yield session

@@ -17,26 +17,11 @@ from typing import Any
 
 import pytest
 from calls import URL
+from wire import ADDRESS, GET, GET_WS, LONG, NOTHING_QUEUED, listen
 from workflows import text_to_image
 
 import comfystub
 from comfystub.transports import stubbed
-
-ADDRESS = ("comfy.test", 8188)
-GET = b"GET /queue HTTP/1.1\r\nHost: comfy.test:8188\r\n\r\n"
-GET_WS = (
-    b"GET /ws?clientId=me HTTP/1.1\r\nHost: comfy.test:8188\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-NOTHING_QUEUED = b'{"queue_running": [], "queue_pending": []}'
-#: How long a test waits at most for what must not fail to come.
-LONG = 20
-
-
-@pytest.fixture
-def stub() -> Iterator[comfystub.Stub]:
-    with comfystub.patch(URL) as stub:
-        yield stub
 
 
 @pytest.fixture
@@ -48,10 +33,7 @@ def sock(stub: comfystub.Stub) -> Iterator[socket.socket]:
 @pytest.fixture
 def listener(sock: socket.socket) -> socket.socket:
     """A socket that is a WebSocket's, and has nothing to read."""
-    sock.sendall(GET_WS)
-    heard = b""
-    while b'"sid"' not in heard:
-        heard += sock.recv(1000)
+    listen(sock)
     return sock
 
 
