@@ -10,32 +10,68 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from comfystub import faults
+    from comfystub.clusters import Cluster
     from comfystub.engine.events import Event
+    from comfystub.engine.faults import Fault, Where
     from comfystub.engine.job import Job, JobNode, Output
-    from comfystub.patching import current, patch
+    from comfystub.engine.pacing import Timed
+    from comfystub.engine.sessions import SocketRecord
+    from comfystub.patching import cluster, current, patch
     from comfystub.server.prompts import UnknownNodeWarning
     from comfystub.server.server import Call
+    from comfystub.strict import StrictError
     from comfystub.stub import Stub
+    from comfystub.timeline import Timeline
 
 __version__ = "0.1.0"
 
-__all__ = ["Call", "Event", "Job", "JobNode", "Output", "Stub", "UnknownNodeWarning", "current", "patch"]
+__all__ = [
+    "Call",
+    "Cluster",
+    "Event",
+    "Fault",
+    "Job",
+    "JobNode",
+    "Output",
+    "SocketRecord",
+    "StrictError",
+    "Stub",
+    "Timed",
+    "Timeline",
+    "UnknownNodeWarning",
+    "Where",
+    "cluster",
+    "current",
+    "faults",
+    "patch",
+]
 
 #: Public name to the module that holds it.
 _HOMES = {
     "Call": "comfystub.server.server",
+    "Cluster": "comfystub.clusters",
     "Event": "comfystub.engine.events",
+    "Fault": "comfystub.engine.faults",
     "Job": "comfystub.engine.job",
     "JobNode": "comfystub.engine.job",
     "Output": "comfystub.engine.job",
+    "SocketRecord": "comfystub.engine.sessions",
+    "StrictError": "comfystub.strict",
     "Stub": "comfystub.stub",
+    "Timed": "comfystub.engine.pacing",
+    "Timeline": "comfystub.timeline",
     "UnknownNodeWarning": "comfystub.server.prompts",
+    "Where": "comfystub.engine.faults",
+    "cluster": "comfystub.patching",
     "current": "comfystub.patching",
     "patch": "comfystub.patching",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "faults":
+        return importlib.import_module("comfystub.faults")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)
@@ -44,4 +80,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_HOMES, "faults"})

@@ -11,8 +11,11 @@ import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
+from comfystub.engine.clock import RealClock, VirtualClock
 from comfystub.engine.engine import Sampler
+from comfystub.engine.faults import Fault
 from comfystub.engine.job import Job
+from comfystub.engine.stamps import EPOCH
 from comfystub.media import png
 from comfystub.media.pictures import Encoded, Picture, Pixels
 from comfystub.transports.origins import DEFAULT_URLS
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from comfystub.engine.job import JobNode
 
 PathLike = Union[str, "os.PathLike[str]"]
+#: ``"real"``, ``"virtual"``, or the clock of another stub.
+ClockArgument = str | RealClock | VirtualClock
 ImageArgument = Union[PathLike, "Image.Image", Callable[[Job, "JobNode"], "Image.Image"]]
 
 
@@ -47,6 +52,22 @@ def path(name: str, given: Any) -> PathLike | None:
     """An argument that is a path, or ``None``."""
     if given is not None and not isinstance(given, (str, os.PathLike)):
         raise TypeError(f"{name}= takes a path, not {given!r}")
+    return given
+
+
+def clock(given: Any, seed: int | None) -> RealClock | VirtualClock:
+    """A clock of its own, or that of another stub; with a seed, a virtual one begins at a fixed time."""
+    if isinstance(given, (RealClock, VirtualClock)):
+        return given
+    if one_of("clock", ("real", "virtual"), given) == "real":
+        return RealClock()
+    return VirtualClock(None if seed is None else EPOCH / 1000)
+
+
+def fault(given: Any) -> Fault:
+    """One of what ``faults=`` takes."""
+    if not isinstance(given, Fault):
+        raise TypeError(f"faults= takes a list of comfystub.faults, and {given!r} is none")
     return given
 
 

@@ -15,8 +15,6 @@ import comfystub
 if TYPE_CHECKING:
     import httpx
 
-WORKFLOW = pathlib.Path(__file__).parent / "demo" / "text_to_image.json"
-
 #: How often the demo's client looks before its prompt is done.
 LOOKS = 6
 
@@ -48,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def demo(prompt: str, seed: int, output: pathlib.Path | None, say: Say = print) -> list[pathlib.Path]:
     """Run the text-to-image workflow against a stub, telling what happens, and return the pictures."""
     folder = output or pathlib.Path(tempfile.mkdtemp(prefix="comfystub-demo-"))
-    workflow = json.loads(WORKFLOW.read_text())
+    from comfystub.prefill import WORKFLOW
+
+    workflow = json.loads(WORKFLOW.read_text(encoding="utf-8"))
     workflow["3"]["inputs"]["seed"] = seed
     workflow["6"]["inputs"]["text"] = prompt
     with comfystub.patch(pace=LOOKS, output_dir=folder, seed=seed) as stub:

@@ -7,13 +7,19 @@ import functools
 import inspect
 import os
 import unittest
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 from comfystub import arguments
-from comfystub.arguments import ImageArgument, PathLike
+from comfystub.arguments import ClockArgument, ImageArgument, PathLike
+from comfystub.clusters import Cluster
+from comfystub.engine.faults import Fault
 from comfystub.engine.pacing import PaceArgument
+from comfystub.server.complaints import Complaint
+from comfystub.strict import complain
 from comfystub.stub import Stub
 from comfystub.transports import table  # noqa: F401 - fills the registry
 from comfystub.transports.registry import Active, registry
@@ -30,86 +36,113 @@ PROXIES = tuple(
 
 T = TypeVar("T")
 
+#: The stubs that came into force lately, the latest last.
+_lately: deque[weakref.ref[Stub]] = deque(maxlen=16)
+
 
 def current() -> Stub:
-    """The innermost stub that is in force.
+    """The innermost stub that is in force; of a cluster, the first.
 
     Raises ``LookupError`` outside every ``comfystub.patch()``.
     """
-    stub: Stub | None = registry.innermost()
-    if stub is None:
+    held: Stub | Cluster | None = registry.innermost()
+    if held is None:
         raise LookupError("no stub is in force: this is outside every comfystub.patch()")
-    return stub
+    return _stubs_of(held)[0]
 
 
-class Patch:
-    """Puts a stub in force: what ``patch`` returns."""
+def lately() -> list[Stub]:
+    """The stubs that are in force, and those that were since ``forget`` and are still there."""
+    in_force = [stub for held in registry.holders() for stub in _stubs_of(held)]
+    found = [*in_force, *filter(None, (one() for one in _lately))]
+    return list({id(stub): stub for stub in found}.values())
+
+
+def forget() -> None:
+    """Let ``lately`` begin anew."""
+    _lately.clear()
+
+
+#: What a block is given: a stub, or a cluster of them.
+Held = TypeVar("Held", bound="Stub | Cluster")
+
+
+class Patch(Generic[Held]):
+    """Puts a stub in force: what ``patch`` returns; or several, as ``cluster`` does.
+
+    ``held`` is what is put in force; without one, what ``make`` makes, anew at each entry.  ``strict``
+    says whether a block that ends well raises what the stub has to complain of.
+    """
 
     def __init__(
         self,
-        base_url: str | Sequence[str] | None = None,
+        make: Callable[[], Held],
+        held: Held | None = None,
         *,
-        stub: Stub | None = None,
         unmatched: str = "pass",
         env: Mapping[str, str] | None = None,
-        **options: Any,
+        strict: bool = False,
     ) -> None:
-        if stub is not None and not isinstance(stub, Stub):
-            raise TypeError(f"stub= takes a comfystub.Stub, not {stub!r}")
-        if stub is not None and (base_url is not None or options):
-            raise TypeError("stub= brings its own server: give its options to Stub(...)")
-        self._stub = stub
+        self._held = held
+        self._make = make
         self._refuses_others = arguments.one_of("unmatched", ("pass", "error"), unmatched) == "error"
         self._env = arguments.environment(env)
-        arguments.refuse_unknown("patch", options, Stub)
-        self._make = functools.partial(Stub, base_url, **options)
+        self.strict = strict
         # Made here so that a wrong argument is told where patch() stands, not where the first test runs.
-        self._spare = [self._make()] if stub is None else []
-        self._open: list[contextlib.AbstractContextManager[Stub]] = []
+        self._spare = [make()] if held is None else []
+        self._open: list[contextlib.AbstractContextManager[Held]] = []
 
     @contextlib.contextmanager
-    def active(self) -> Iterator[Stub]:
-        """A block in which a stub, fresh unless one was given, is in force."""
-        stub = self._stub or self._fresh()
-        env = self._environment(stub)
+    def active(self, judges: bool = True) -> Iterator[Held]:
+        """A block in which a stub, fresh unless one was given, is in force.
+
+        ``judges=False`` leaves it to the caller to be strict.
+        """
+        held = self._held or self._fresh()
+        env = self._environment(held)
         before = {name: os.environ.get(name) for name in env}
-        active = Active(stub, stub.origins, stub._server, self._refuses_others, before)
-        stub.open()
+        forgiven = _complaints_of(held)
+        active = Active(held, held.origins, held._server, self._refuses_others, before, held.clock)
+        held.open()
         try:
             registry.enter(active)
+            _lately.extend(map(weakref.ref, _stubs_of(held)))
             try:
                 os.environ.update(env)
-                yield stub
+                yield held
             finally:
                 _put_back(before, registry.leave(active))
         finally:
-            if stub is not self._stub:
-                stub.close()
+            if held is not self._held:
+                held.close()
+        # Only a block that raised nothing gets here.
+        if self.strict and judges:
+            complain(_complaints_of(held), forgiven)
 
-    def _environment(self, stub: Stub) -> dict[str, str]:
+    def _environment(self, stub: Held) -> dict[str, str]:
         """The environment variables of the duration."""
         own = {name: _filled(value, stub) for name, value in self._env.items()}
         # Without a proxy there is nothing to say, and httpx would take it for a mount of the user's.
         return {"no_proxy": _no_proxy(stub), **own} if any(map(os.environ.get, PROXIES)) else own
 
-    def _fresh(self) -> Stub:
+    def _fresh(self) -> Held:
         try:
             return self._spare.pop()
         except IndexError:
             return self._make()
 
-    def __enter__(self) -> Stub:
+    def __enter__(self) -> Held:
         block = self.active()
-        stub = block.__enter__()
+        held = block.__enter__()
         self._open.append(block)
-        return stub
+        return held
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.pop().__exit__(kind, exc, trace)
 
-    async def __aenter__(self) -> Stub:
+    async def __aenter__(self) -> Held:
         return self.__enter__()
 
     async def __aexit__(
@@ -147,11 +180,14 @@ def patch(
     unknown_nodes: str = "reject",
     validate: bool = True,
     pace: PaceArgument = "instant",
+    clock: ClockArgument = "real",
+    faults: Iterable[Fault] = (),
     unmatched: str = "pass",
     env: Mapping[str, str] | None = None,
     image: ImageArgument | None = None,
     seed: int | None = None,
-) -> Patch: ...
+    strict: bool = False,
+) -> Patch[Stub]: ...
 
 
 @overload
@@ -185,7 +221,9 @@ def patch(base_url: Any = None, **options: Any) -> Any:
         pace: How jobs move.  ``"instant"``: the first look (a GET of history, queue, prompt or jobs)
             finds the job done.  ``0``: done before the POST is answered.  ``N``: done at the N-th
             look, before that pending, then running.  ``"manual"``: only ``stub.step()``,
-            ``stub.run_until()`` and ``stub.finish()`` move it.
+            ``stub.run_until()`` and ``stub.finish()`` move it.  A ``Timed``: it takes its time.
+        clock: ``"virtual"``: the time-outs and sleeps of the code under test move the clock instead of
+            waiting, and so does ``stub.clock.advance(seconds)``.  ``"real"`` is the machine's.
         unmatched: ``"pass"`` lets calls to other hosts through, ``"error"`` refuses them with the
             client library's own connection error, and with them every other TCP connection that
             Python code opens, such as that of a database driver.
@@ -193,15 +231,75 @@ def patch(base_url: Any = None, **options: Any) -> Any:
             filled in.
         image: What sampling produces in place of the generated picture: a path, a Pillow image or a
             function of the ``Job`` and its ``JobNode``.  It is taken as it is, size included.
-        seed: Makes prompt ids and random names repeatable.
+        faults: What goes wrong, from ``comfystub.faults``; each fresh server gets its own.
+        seed: Makes ids, names, sids and times repeatable: two runs give the same bytes.
+        strict: ``True`` raises ``StrictError`` at the exit when a prompt was rejected, a path was
+            unknown or a route raised, unless the block raises something itself.
 
     Raises:
         ValueError: An argument's value is none of those above.
         TypeError: An argument is not known, or something was decorated that cannot be.
     """
     if callable(base_url) or hasattr(base_url, "__get__"):  # a classmethod, say, cannot be called
-        return Patch(**options)(base_url)
-    return Patch(base_url, **options)
+        return _patch(None, **options)(base_url)
+    return _patch(base_url, **options)
+
+
+def _patch(
+    base_url: Any,
+    *,
+    stub: Stub | None = None,
+    unmatched: str = "pass",
+    env: Mapping[str, str] | None = None,
+    strict: bool = False,
+    **options: Any,
+) -> Patch[Stub]:
+    if stub is not None and not isinstance(stub, Stub):
+        raise TypeError(f"stub= takes a comfystub.Stub, not {stub!r}")
+    if stub is not None and (base_url is not None or options):
+        raise TypeError("stub= brings its own server: give its options to Stub(...)")
+    arguments.refuse_unknown("patch", options, Stub)
+    make = functools.partial(Stub, base_url, **options)
+    return Patch(make, stub, unmatched=unmatched, env=env, strict=strict)
+
+
+def cluster(
+    count: int,
+    base_url: str | Sequence[str] | None = None,
+    *,
+    unmatched: str = "pass",
+    env: Mapping[str, str] | None = None,
+    strict: bool = False,
+    **options: Any,
+) -> Patch[Cluster]:
+    """Put several ComfyUI stubs behind one load balancer in force: each call goes to the next of them.
+
+    So a WebSocket may be opened at one server and the prompt be sent to another.  It is used as
+    ``patch`` is, and gives a ``Cluster``: a sequence of its stubs.
+
+    Args:
+        count: How many servers there are.
+        base_url: The balancer's address, or a list of them, as with ``patch``.
+        unmatched: As with ``patch``.
+        env: As with ``patch``; ``{output_dir}`` is the first server's.
+        strict: As with ``patch``.
+        options: Arguments of ``patch`` that every server gets: ``pace``, ``clock``, ``models``, …
+
+    Raises:
+        ValueError: Less than one server, or an argument's value that cannot be.
+        TypeError: An argument that is not known.
+    """
+    arguments.refuse_unknown("cluster", options, Stub)
+    make = functools.partial(Cluster, count, base_url, **options)
+    return Patch(make, unmatched=unmatched, env=env, strict=strict)
+
+
+def _complaints_of(held: Stub | Cluster) -> list[Complaint]:
+    return [complaint for stub in _stubs_of(held) for complaint in stub.complaints]
+
+
+def _stubs_of(held: Stub | Cluster) -> Sequence[Stub]:
+    return held.stubs if isinstance(held, Cluster) else [held]
 
 
 def _put_back(before: dict[str, str | None], inside: Sequence[Active]) -> None:
@@ -220,7 +318,7 @@ def _put_back(before: dict[str, str | None], inside: Sequence[Active]) -> None:
             os.environ[name] = old
 
 
-def _no_proxy(stub: Stub) -> str:
+def _no_proxy(stub: Stub | Cluster) -> str:
     """The hosts that no proxy is asked for: those that are so already, and the stub's own."""
     hosts = os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))
     if hosts == "*":
@@ -228,7 +326,7 @@ def _no_proxy(stub: Stub) -> str:
     return ",".join(dict.fromkeys(filter(None, [hosts, *(origin.host for origin in stub.origins)])))
 
 
-def _filled(value: str, stub: Stub) -> str:
+def _filled(value: str, stub: Stub | Cluster) -> str:
     if "{output_dir}" in value:
         value = value.replace("{output_dir}", str(stub.output_dir))
     return value.replace("{url}", stub.url)
@@ -237,10 +335,10 @@ def _filled(value: str, stub: Stub) -> str:
 # --- what can be decorated
 
 #: Calls a decorated function: with its stub, its arguments and its keyword arguments.
-Inner = Callable[["Stub", tuple[Any, ...], dict[str, Any]], Any]
+Inner = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
-def _wrap_function(call: Inner, patch: Patch) -> Callable[..., Any]:
+def _wrap_function(call: Inner, patch: Patch[Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         with patch.active() as stub:
             return call(stub, args, kwargs)
@@ -248,7 +346,7 @@ def _wrap_function(call: Inner, patch: Patch) -> Callable[..., Any]:
     return wrapper
 
 
-def _wrap_coroutine(call: Inner, patch: Patch) -> Callable[..., Any]:
+def _wrap_coroutine(call: Inner, patch: Patch[Any]) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         with patch.active() as stub:
             return await call(stub, args, kwargs)
@@ -256,7 +354,7 @@ def _wrap_coroutine(call: Inner, patch: Patch) -> Callable[..., Any]:
     return wrapper
 
 
-def _wrap_generator(call: Inner, patch: Patch) -> Callable[..., Any]:
+def _wrap_generator(call: Inner, patch: Patch[Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         with patch.active() as stub:
             return (yield from call(stub, args, kwargs))
@@ -264,7 +362,7 @@ def _wrap_generator(call: Inner, patch: Patch) -> Callable[..., Any]:
     return wrapper
 
 
-def _wrap_async_generator(call: Inner, patch: Patch) -> Callable[..., Any]:
+def _wrap_async_generator(call: Inner, patch: Patch[Any]) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         with patch.active() as stub:
             async with contextlib.aclosing(call(stub, args, kwargs)) as inner:
@@ -286,7 +384,7 @@ def _wrap_async_generator(call: Inner, patch: Patch) -> Callable[..., Any]:
 
 
 #: What kind of function it is, and how that is wrapped; the first that applies.
-WRAPPERS: Sequence[tuple[Callable[[Any], bool], Callable[[Inner, Patch], Callable[..., Any]]]] = (
+WRAPPERS: Sequence[tuple[Callable[[Any], bool], Callable[[Inner, Patch[Any]], Callable[..., Any]]]] = (
     (inspect.isasyncgenfunction, _wrap_async_generator),
     (inspect.iscoroutinefunction, _wrap_coroutine),
     (inspect.isgeneratorfunction, _wrap_generator),
@@ -294,12 +392,12 @@ WRAPPERS: Sequence[tuple[Callable[[Any], bool], Callable[[Inner, Patch], Callabl
 )
 
 
-def _decorate_function(function: Callable[..., Any], patch: Patch) -> Any:
+def _decorate_function(function: Callable[..., Any], patch: Patch[Any]) -> Any:
     """Run a function with a fresh stub at each call, and give it the stub if it has a parameter for it."""
     signature = inspect.signature(function)
     wants_stub = PARAMETER in signature.parameters
 
-    def call(stub: Stub, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(stub: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return function(*args, **(kwargs | {PARAMETER: stub} if wants_stub else kwargs))
 
     wrap = next(wrap for applies, wrap in WRAPPERS if applies(function))
@@ -314,8 +412,11 @@ def _decorate_function(function: Callable[..., Any], patch: Patch) -> Any:
 #: On a decorated TestCase class: the patches it was decorated with, outermost first.
 PATCHES = "__comfystub_patches__"
 
+#: On such a TestCase: for each strict patch, its stub's complaints, and those that are forgiven.
+COMPLAINTS = "__comfystub_complaints__"
 
-def _decorate_class(cls: type, patch: Patch) -> Any:
+
+def _decorate_class(cls: type, patch: Patch[Any]) -> Any:
     """Give every test of a TestCase class a fresh stub, around all that its ``run`` does."""
     if not issubclass(cls, unittest.TestCase):
         raise TypeError(
@@ -323,22 +424,55 @@ def _decorate_class(cls: type, patch: Patch) -> Any:
             "methods, or use the pytest fixture comfy_stub"
         )
     if not hasattr(cls, PATCHES):
-        for name in ("run", "debug"):
-            setattr(cls, name, _with_stub(getattr(cls, name)))
+        for name, wrap in METHODS.items():
+            setattr(cls, name, wrap(getattr(cls, name)))
     setattr(cls, PATCHES, (patch, *vars(cls).get(PATCHES, ())))
     return cls
 
 
-def _with_stub(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Put the patches of a TestCase in force around one of its methods, a base class's outside."""
+def _with_stub(method: Callable[..., Any], judges: bool) -> Callable[..., Any]:
+    """Put the patches of a TestCase in force around one of its methods, a base class's outside.
+
+    ``judges`` says whether the method may raise what a strict patch has to complain of.
+    """
 
     @functools.wraps(method)
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
         with contextlib.ExitStack() as stack:
             stack.callback(vars(self).pop, PARAMETER, None)
+            vars(self)[COMPLAINTS] = strict = []
             for cls in reversed(type(self).__mro__):
                 for patch in vars(cls).get(PATCHES, ()):
-                    self.comfy_stub = stack.enter_context(patch.active())
+                    self.comfy_stub = held = stack.enter_context(patch.active(judges))
+                    for stub in _stubs_of(held) if patch.strict else ():
+                        strict.append((stub.complaints, list(stub.complaints)))
             return method(self, *args, **kwargs)
 
     return wrapper
+
+
+def _strict_at_last(do_cleanups: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Let a TestCase's last cleanup complain of what went wrong at its stubs, unless the test has failed.
+
+    What ``run`` itself raises would end the whole suite.
+    """
+
+    @functools.wraps(do_cleanups)
+    def wrapper(self: Any) -> Any:
+        well = do_cleanups(self)
+        # The outcome is where unittest keeps whether the test went well up to now.
+        if self._outcome is None or self._outcome.success:
+            for complaints, forgiven in vars(self).pop(COMPLAINTS, ()):
+                self.addCleanup(complain, complaints, forgiven)
+            well = do_cleanups(self)
+        return well
+
+    return wrapper
+
+
+#: The methods of a TestCase that are wrapped, and how.
+METHODS: Mapping[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
+    "run": functools.partial(_with_stub, judges=False),
+    "debug": functools.partial(_with_stub, judges=True),
+    "doCleanups": _strict_at_last,
+}

@@ -1,9 +1,10 @@
-"""The pytest plugin: the fixture ``comfy_stub``, its marker and its ini options."""
+"""The pytest plugin: the fixture ``comfy_stub``, its marker, its ini options, its part of failure reports."""
 
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -12,6 +13,15 @@ if TYPE_CHECKING:
     from comfystub.stub import Stub
 
 MARKER = "comfy_stub"
+
+#: The module that knows which stubs are in force.  It is not imported here: no stub is, before it was.
+PATCHING = "comfystub.patching"
+
+#: So many lines of a stub's timeline stand in the report of a test that failed.
+REPORTED_LINES = 60
+
+#: Whether a test has failed so far.
+FAILED = pytest.StashKey[bool]()
 
 
 class Option(NamedTuple):
@@ -46,6 +56,8 @@ OPTIONS = (
         "env", "linelist", "environment variables, NAME=value; {url} and {output_dir} are filled in", _pairs
     ),
     Option("seed", "string", "makes prompt ids and random names repeatable", int),
+    Option("clock", "string", "real, or virtual: time moves instead of being waited for", str),
+    Option("strict", "bool", "whether rejected prompts and unknown paths fail the test", bool),
 )
 
 
@@ -65,10 +77,40 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test with the marker gets the fixture, whether it asks for it or not."""
+    if (patching := sys.modules.get(PATCHING)) is not None:
+        patching.forget()
     names = getattr(item, "fixturenames", None)
     if names is not None and MARKER not in names and item.get_closest_marker(MARKER):
         # In a list of its own: the tests that one function is parametrized to share theirs.
         item.fixturenames = [MARKER, *names]  # type: ignore[attr-defined]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed tells what happened at each stub that was in force during it."""
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+        for title, text in _sections():
+            # Not among the captured output, which --show-capture may hide.
+            shown: Any = report.longrepr
+            if hasattr(shown, "addsection"):
+                shown.addsection(title, text)
+            else:
+                report.sections.append((title, text))
+    return report
+
+
+def _sections() -> Iterator[tuple[str, str]]:
+    """Title and text of what is to be said of each stub."""
+    patching = sys.modules.get(PATCHING)
+    stubs: list[Stub] = patching.lately() if patching is not None else []
+    for stub in stubs:
+        title = "comfystub" if len(stubs) == 1 else f"comfystub {stub.url}"
+        lines: list[object] = [stub.timeline(last=REPORTED_LINES)]
+        if stub.complaints:
+            lines += ["complaints:", *(f"- {complaint}" for complaint in stub.complaints)]
+        yield title, "\n".join(map(str, lines))
 
 
 @pytest.fixture
@@ -90,6 +132,8 @@ def comfy_stub(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterat
         pytest.fail(f"comfy_stub: {problem}", pytrace=False)
     with patch as stub:
         yield stub
+        # A test that failed has a failure of its own.
+        patch.strict = patch.strict and not request.node.stash.get(FAILED, False)
 
 
 def arguments(item: pytest.Item) -> dict[str, Any]:

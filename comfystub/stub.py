@@ -9,18 +9,25 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from comfystub import arguments
-from comfystub.arguments import ImageArgument, PathLike
+from comfystub import arguments, assertions, faults, prefill, timeline
+from comfystub.arguments import ClockArgument, ImageArgument, PathLike
+from comfystub.assertions import Nodes
+from comfystub.engine.clock import Clock, RealClock, VirtualClock
 from comfystub.engine.engine import Engine
 from comfystub.engine.events import Event
+from comfystub.engine.faults import Fault, Faults
 from comfystub.engine.job import Job, Output
 from comfystub.engine.pacing import PaceArgument, pace_of
+from comfystub.engine.sessions import SocketRecord
+from comfystub.engine.stamps import Stamps
 from comfystub.engine.validation import Known
 from comfystub.media.files import Folders
 from comfystub.media.pictures import Mosaic
 from comfystub.nodes.catalogue import Catalogue
 from comfystub.nodes.inventory import Inventory
+from comfystub.server.complaints import Complaint
 from comfystub.server.server import Call, Server
+from comfystub.timeline import Timeline
 from comfystub.transports import httpx_seam, mounts
 from comfystub.transports.origins import origin_of
 
@@ -48,27 +55,41 @@ class Stub:
         unknown_nodes: str = "reject",
         validate: bool = True,
         pace: PaceArgument = "instant",
+        clock: ClockArgument = "real",
+        faults: Iterable[Fault] = (),
         image: ImageArgument | None = None,
         seed: int | None = None,
         root: PathLike | None = None,
     ) -> None:
+        self._seed = seed
+        own_faults = [arguments.fault(fault).fresh() for fault in faults]
         #: The base URLs, without a trailing slash.
         self.urls = arguments.base_urls(base_url)
         self.origins = [origin_of(url) for url in self.urls]
+        #: What the server schedules by: ``time()``, and of a virtual clock ``advance(seconds)``, ``elapsed``.
+        self.clock = arguments.clock(clock, seed)
         accepts_unknown = arguments.one_of("unknown_nodes", ("reject", "accept"), unknown_nodes) == "accept"
         output = arguments.path("output_dir", output_dir)
-        folders = Folders(output=output, root=root, keep=keep, example=_example_picture)
+        stamps = Stamps() if seed is not None and isinstance(self.clock, RealClock) else None
+        folders = Folders(
+            output=output, root=root, keep=keep, example=_example_picture, stamp=_stamp(self.clock, stamps)
+        )
         inventory = Inventory(arguments.models(models), folders.input_files)
         known = Known(Catalogue(object_info), inventory, folders, accepts_unknown)
+        self._random = random.Random(seed)
         self._engine = Engine(
             known=known,
             pace=pace_of(pace),
             judges=validate,
-            source=random.Random(seed),
+            source=self._random,
             sample=arguments.sampler(image),
+            clock=self.clock,
+            stamps=stamps,
         )
         self._server = Server(self._engine)
         weakref.finalize(self, folders.remove)
+        for fault in own_faults:
+            self.fail(fault)
 
     def __repr__(self) -> str:
         return f"<Stub {self.url}, {len(self.jobs)} jobs>"
@@ -114,6 +135,164 @@ class Stub:
     def outputs(self) -> list[Output]:
         """The files of all jobs, which run to their end first when the pace is ``"instant"``."""
         return [output for job in self.jobs for output in job.outputs]
+
+    @property
+    def sockets(self) -> list[SocketRecord]:
+        """The WebSockets that clients opened, oldest first."""
+        return list(self._engine.hub.records)
+
+    @property
+    def complaints(self) -> list[Complaint]:
+        """What went wrong at the server, whether or not the client minded; ``patch(strict=True)`` raises it.
+
+        These are unknown paths, rejected prompts and routes that raised; what a fault did is none.  The
+        list is the stub's own: take out of it what is meant to happen.
+        """
+        return self._server.complaints
+
+    def timeline(self, *, last: int | None = None) -> Timeline:
+        """Calls, jobs and sockets as text, in the order of time; rich prints it in colour.
+
+        Times are seconds on the stub's clock since the first of them.  ``last`` leaves only so many
+        lines.  Nothing is moved by it, whatever the pace.
+        """
+        return timeline.timeline(self.requests, self.jobs, self.sockets, last)
+
+    # --- what should have happened
+
+    def assert_prompted(
+        self,
+        nodes: Nodes | None = None,
+        /,
+        *,
+        text: str | None = None,
+        client_id: str | None = None,
+        times: int | None = None,
+    ) -> Job:
+        """Assert that a prompt was accepted that has all that is given, and return the last such job.
+
+        ``nodes`` are nodes by id, class or title, with the inputs that matter, as ComfyUI converted
+        them: ``{"KSampler": {"seed": 7}}``.  Of several nodes of a class any one will do.  ``text`` is
+        a piece of any text input.  ``times`` is how many such prompts there have to be; left out, one
+        or more.  Returns ``None`` when that is 0.
+        """
+        __tracebackhide__ = True
+        job: Job = assertions.prompted(self, nodes, text, client_id, times)
+        return job
+
+    def assert_called(
+        self,
+        what: str,
+        *,
+        times: int | None = None,
+        json: Any = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> Call:
+        """Assert that a call was made that has all that is given, and return the last such call.
+
+        ``what`` is ``"/path"`` or ``"METHOD /path"``: the path and all below it, with or without
+        ``/api``; ``*`` stands for any text.  ``json`` is what the body has to hold, ``params`` the
+        query; of a dict, the keys that are given matter.  ``times`` is as in ``assert_prompted``.
+        """
+        __tracebackhide__ = True
+        call: Call = assertions.called(self, what, times, json, params)
+        return call
+
+    def assert_no_errors(self) -> None:
+        """Assert that clients met no error, and that no job failed or was lost.
+
+        A prompt that was rejected is an error, in whole or in part, and so are an unknown path and a
+        status from 500 on.  What a fault did is one too, and is marked.
+        """
+        __tracebackhide__ = True
+        assertions.no_errors(self)
+
+    def assert_all_downloaded(self) -> None:
+        """Assert that clients fetched, through ``/view``, every file that jobs left in the output folder."""
+        __tracebackhide__ = True
+        assertions.all_downloaded(self)
+
+    # --- what goes wrong
+
+    @property
+    def faults(self) -> Faults:
+        """The faults it was given, in force or not: iterate, ``remove`` one, ``clear`` all."""
+        return self._engine.faults
+
+    def fail(self, fault: Fault | Exception | str, **options: Any) -> Fault:
+        """Let something go wrong from now on; returns the fault, which counts how often it struck.
+
+        ``fault`` is one of ``comfystub.faults``, its name with its ``options``, or an exception that a
+        node is to raise, with the conditions of ``faults.error``.
+
+        Raises ``ValueError`` for a name that is none, ``TypeError`` for what is no fault or for an
+        option that it does not take.
+        """
+        if isinstance(fault, str):
+            fault = faults.named(fault, **options)
+        elif isinstance(fault, Exception):
+            fault = faults.error(fault, **options)
+        elif options:
+            raise TypeError("fail() takes options with the name of a fault; a fault has its own")
+        self._engine.faults.add(fault)
+        return fault
+
+    def next_job(self, *, pace: PaceArgument | None = None, faults: Iterable[Fault] = ()) -> None:
+        """Say how the next prompt that is accepted moves, and what goes wrong with it alone.
+
+        Raises ``ValueError`` for a pace that is none, ``TypeError`` for a fault that strikes no job.
+        """
+        if pace is not None:
+            self._engine.next_pace = pace_of(pace)
+        for fault in faults:
+            fault.limit_to_job(len(self._engine.jobs) + 1)
+            self.fail(fault)
+
+    # --- the server's life
+
+    def restart(self, *, refuses: int = 0) -> None:
+        """Restart the server: its queue, history, cache, counters and connections are gone, files stay.
+
+        Jobs that had not ended are ``"lost"``.  ``refuses`` is how many connections are refused before
+        it listens again.
+        """
+        self._engine.restart()
+        if refuses:
+            self.fail(faults.refused(times=refuses))
+
+    def reset(self) -> None:
+        """Make it as new: restarted, without faults, files, settings, and without a record of anything.
+
+        A folder given as ``output_dir=`` is left as it is, and a virtual clock where it is.  With a
+        ``seed``, ids and names are those of a new one.
+        """
+        self._engine.restart()
+        self._engine.reset()
+        self._server.reset()
+        if self._seed is not None:
+            self._random.seed(self._seed)
+
+    def fill_queue(
+        self,
+        count: int = 1,
+        *,
+        workflow: Mapping[str, Any] | None = None,
+        client_id: str | None = "somebody-else",
+        pace: PaceArgument | None = None,
+    ) -> list[Job]:
+        """Queue prompts of somebody else's, and return their jobs.
+
+        ``workflow`` is theirs, a text-to-image workflow of twenty steps without it; ``pace`` is how
+        they move, as all others without it.  With ``client_id=None`` everybody hears of their
+        progress, as ComfyUI has it.
+
+        Raises ``ValueError`` when the server does not accept the workflow.
+        """
+        return [prefill.submit(self._engine, workflow, client_id, pace) for _ in range(count)]
+
+    def add_model(self, folder: str, name: str) -> None:
+        """Install a model file while the server runs: lists and prompts know it from now on."""
+        self._engine.known.inventory.add(folder, name)
 
     # --- moving it by hand
 
@@ -188,6 +367,13 @@ class Stub:
         """Stand still and take the temporary folder away; what was seen stays readable."""
         self._engine.stop()
         self._engine.known.folders.close()
+
+
+def _stamp(clock: Clock, stamps: Stamps | None) -> Callable[[], float] | None:
+    """What time files are said to be of; ``None`` for the real one."""
+    if stamps is not None:
+        return stamps.next
+    return clock.time if isinstance(clock, VirtualClock) else None
 
 
 @functools.cache

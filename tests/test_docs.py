@@ -79,7 +79,19 @@ def names_of_tests(source):
 
 @pytest.mark.parametrize(
     "name",
-    ["README.md", "index.md", "patch.md", "clients.md", "pytest.md", "unittest.md", "not-simulated.md"],
+    [
+        "README.md",
+        "index.md",
+        "patch.md",
+        "time.md",
+        "clients.md",
+        "failures.md",
+        "scenarios.md",
+        "insight.md",
+        "pytest.md",
+        "unittest.md",
+        "not-simulated.md",
+    ],
 )
 def test_a_page(pytester, name):
     page = PAGES[name]

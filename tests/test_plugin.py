@@ -437,7 +437,7 @@ def test_a_path_in_the_ini_file_is_relative_to_it(run: Run, pytester: pytest.Pyt
             "",
             "comfy_stub: patch() got an unexpected keyword argument 'paec'; is it 'pace' that is meant?",
         ),
-        ("pace='fast'", "", "comfy_stub: pace= takes 'instant', 'manual' or a number of looks from 0 on, not 'fast'"),
+        ("pace='fast'", "", "comfy_stub: pace= takes 'instant', 'manual', a number of looks from 0 on or a comfystub.Timed, not 'fast'"),
         ("'comfy.test'", "", "comfy_stub: a base URL looks like http://127.0.0.1:8188, not 'comfy.test'"),
         (
             "'http://a.test', 'http://b.test'",
@@ -445,8 +445,8 @@ def test_a_path_in_the_ini_file_is_relative_to_it(run: Run, pytester: pytest.Pyt
             "comfy_stub: the marker takes one argument without a name, the base URL, not ('http://a.test', 'http://b.test')",
         ),
         ("object_info='nowhere.json'", "", "comfy_stub: [[]Errno 2[]] No such file or directory: 'nowhere.json'"),
-        ("", "comfystub_pace = -1", "comfy_stub: pace= takes 'instant', 'manual' or a number of looks from 0 on, not -1"),
-        ("", "comfystub_pace =", "comfy_stub: pace= takes 'instant', 'manual' or a number of looks from 0 on, not ''"),
+        ("", "comfystub_pace = -1", "comfy_stub: pace= takes 'instant', 'manual', a number of looks from 0 on or a comfystub.Timed, not -1"),
+        ("", "comfystub_pace =", "comfy_stub: pace= takes 'instant', 'manual', a number of looks from 0 on or a comfystub.Timed, not ''"),
         ("", "comfystub_seed = x", "comfy_stub: comfystub_seed in the ini file: invalid literal for int() with base 10: 'x'"),
         ("", "comfystub_env = A", "comfy_stub: comfystub_env in the ini file: each line is NAME=value, not [[]'A'[]]"),
         ("", "comfystub_validate = perhaps", "comfy_stub: comfystub_validate in the ini file: *'perhaps'*"),
@@ -537,6 +537,231 @@ def test_tests_on_several_workers_have_a_stub_each(run: Run) -> None:
         "2",
     )
     result.assert_outcomes(passed=9)
+
+
+# --- strict
+
+
+def test_strict_fails_a_test_that_went_well(run: Run) -> None:
+    result = run(
+        """
+        @pytest.mark.comfy_stub(strict=True)
+        class TestStrict:
+            def test_good(self):
+                get()
+
+            def test_complaint(self):
+                get("/nothing")
+
+            def test_forgiven(self, comfy_stub):
+                get("/nothing")
+                comfy_stub.complaints.clear()
+
+            def test_failing(self):
+                get("/nothing")
+                assert False, "of its own"
+
+        @pytest.mark.comfy_stub
+        def test_not_strict():
+            get("/nothing")
+        """
+    )
+    # What is found after the test is an error, and a test that failed has none beside its failure.
+    result.assert_outcomes(passed=4, failed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of TestStrict.test_complaint*",
+            "E *StrictError: 1 call went wrong, and patch() is strict:",
+            "E * - GET /nothing was answered 404: ComfyUI has no such path",
+        ]
+    )
+
+
+@pytest.mark.parametrize(("ini", "errors"), [("comfystub_strict = true", 1), ("comfystub_strict = false", 0)])
+def test_the_ini_file_makes_it_strict(run: Run, ini: str, errors: int) -> None:
+    result = run('def test_it(comfy_stub): get("/nothing")', ini=ini)
+    result.assert_outcomes(passed=1, errors=errors)
+
+
+def test_a_strict_test_case_fails_once(run: Run) -> None:
+    result = run(
+        """
+        import unittest
+
+        @comfystub.patch(strict=True)
+        class Case(unittest.TestCase):
+            def test_complaint(self):
+                get("/nothing")
+
+            def test_failing(self):
+                get("/nothing")
+                self.fail("of its own")
+        """
+    )
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(
+        ["FAILED *test_complaint - *StrictError*", "FAILED *test_failing - *of its own*"]
+    )
+
+
+def test_the_ini_file_sets_the_clock(run: Run) -> None:
+    result = run(
+        """
+        import time
+
+        def test_it(comfy_stub):
+            time.sleep(1000)
+            assert comfy_stub.clock.elapsed == 1000
+        """,
+        ini="comfystub_clock = virtual",
+    )
+    result.assert_outcomes(passed=1)
+
+
+# --- the report of a failure
+
+FAILING = """
+    @pytest.mark.comfy_stub(clock="virtual")
+    def test_it():
+        get("/queue")
+        get("/nothing")
+        print("my own words")
+        assert False, "of its own"
+"""
+
+SECTION = [
+    "-* comfystub -*",
+    "   0.000  GET /queue    200",
+    "   0.000  GET /nothing  404",
+    "complaints:",
+    "- GET /nothing was answered 404: ComfyUI has no such path",
+]
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--show-capture=no",), ("--tb=short",), ("-n", "1")], ids=" ".join
+)
+def test_a_failure_comes_with_what_happened_at_the_stub(run: Run, arguments: tuple[str, ...]) -> None:
+    result = run(FAILING, *arguments)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(SECTION, consecutive=True)
+
+
+def test_a_test_that_goes_well_comes_without(run: Run) -> None:
+    result = run("def test_it(comfy_stub): get()", "-rA")
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("-* comfystub -*")
+
+
+@pytest.mark.parametrize("indent", [8, 4], ids=["inside", "after"])
+def test_a_stub_of_the_tests_own_is_told(run: Run, indent: int) -> None:
+    code = [
+        "def test_it():",
+        "    with comfystub.patch() as stub:",
+        "        get()",
+        " " * indent + "assert False",
+    ]
+    result = run("\n".join(code))
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["-* comfystub -*", "   0.000  GET /queue  200"], consecutive=True)
+
+
+def test_a_failure_around_a_test_is_told_too(run: Run) -> None:
+    result = run(
+        """
+        @pytest.fixture
+        def broken(comfy_stub):
+            get("/queue")
+            assert False
+
+        @pytest.fixture
+        def breaks(comfy_stub):
+            yield
+            get("/features")
+            assert False
+
+        def test_setup(broken):
+            pass
+
+        def test_teardown(breaks):
+            pass
+        """
+    )
+    result.assert_outcomes(passed=1, errors=2)
+    setup = ["*ERROR at setup*", "-* comfystub -*", "   0.000  GET /queue  200"]
+    teardown = ["*ERROR at teardown*", "-* comfystub -*", "   0.000  GET /features  200"]
+    result.stdout.fnmatch_lines(setup + teardown)
+
+
+def test_several_stubs_are_told_apart(run: Run) -> None:
+    result = run(
+        """
+        @comfystub.patch("http://one.test")
+        @comfystub.patch("http://two.test")
+        def test_it():
+            get(url="http://one.test")
+            assert False
+        """
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["-* comfystub http://one.test -*", "   0.000  GET /queue  200", "-* comfystub http://two.test -*"],
+        consecutive=True,
+    )
+
+
+def test_only_the_stubs_of_the_test_are_told(run: Run) -> None:
+    result = run(
+        """
+        kept = []
+
+        @pytest.fixture(scope="module")
+        def shared():
+            with comfystub.patch("http://shared.test") as stub:
+                yield stub
+
+        def test_good(shared):
+            with comfystub.patch("http://other.test") as stub:
+                kept.append(stub)
+
+        def test_failing(shared):
+            assert False
+        """
+    )
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["-* comfystub -*", "nothing was called"], consecutive=True)
+
+
+def test_of_a_long_story_the_end_is_told(run: Run) -> None:
+    result = run(
+        """
+        def test_it(comfy_stub):
+            for number in range(100):
+                get(f"/models/{number}")
+            assert False
+        """
+    )
+    result.stdout.fnmatch_lines(
+        ["-* comfystub -*", "… 40 lines before", "*GET /models/40 *404"], consecutive=True
+    )
+
+
+def test_a_failure_without_a_stub_comes_without(run: Run) -> None:
+    result = run("def test_it(): assert False")
+    result.assert_outcomes(failed=1)
+    result.stdout.no_fnmatch_line("-* comfystub *-")
+
+
+def test_a_test_that_should_have_failed_tells_it_among_its_sections(run: Run) -> None:
+    result = run(
+        """
+        @pytest.mark.xfail(strict=True)
+        def test_it(comfy_stub):
+            get()
+        """
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*XPASS(strict)*", "-* comfystub -*", "*GET /queue  200"])
 
 
 def test_a_plugin_that_is_not_there_can_be_switched_off(run: Run) -> None:

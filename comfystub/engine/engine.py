@@ -1,27 +1,37 @@
 """The state machine behind the server: it takes prompts in, runs them and remembers them.
 
 One worker runs one prompt at a time.  Nothing runs by itself: whoever needs something to happen
-drives the engine, one driver at a time, and others wait for it.  A call that comes from inside a
-beat, from user code that makes a picture, say, is answered without moving anything.
+drives the engine (``Driving``).
 """
 
 from __future__ import annotations
 
 import random
-import threading
-import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from comfystub.engine.cache import Cache
+from comfystub.engine.clock import Clock, RealClock
+from comfystub.engine.driving import Driving
 from comfystub.engine.events import Event
-from comfystub.engine.execution import Beats, Execution
+from comfystub.engine.execution import Execution
+from comfystub.engine.faults import (
+    Fault,
+    Faults,
+    FilesGone,
+    ForgetsResults,
+    HistoryLags,
+    JobFacts,
+    Vanishes,
+    effect_of,
+)
 from comfystub.engine.history import History
 from comfystub.engine.hub import Hub
-from comfystub.engine.job import Job
+from comfystub.engine.job import LOST, Job
 from comfystub.engine.pacing import Pace
 from comfystub.engine.queue import PromptQueue
+from comfystub.engine.stamps import Stamps
 from comfystub.engine.validation import Known, Prompt, Verdict, output_nodes, validate
 from comfystub.media.pictures import Picture
 from comfystub.nodes.invocation import Surroundings
@@ -30,11 +40,12 @@ from comfystub.nodes.invocation import Surroundings
 Sampler = Callable[[Any, str], "Picture | None"]
 
 
-class Engine:
+class Engine(Driving):
     """Queue, worker, cache and history of one server.
 
     ``judges`` says whether prompts are validated, ``pace`` how jobs move, ``source`` is where ids
-    and random names come from.
+    and random names come from.  ``stamps`` tell the time that clients are told, where that is not
+    the clock's.
     """
 
     def __init__(
@@ -45,39 +56,55 @@ class Engine:
         judges: bool = True,
         source: random.Random | None = None,
         sample: Sampler | None = None,
-        now: Callable[[], float] = time.time,
+        clock: Clock | None = None,
+        stamps: Stamps | None = None,
     ) -> None:
+        clock = clock or RealClock()
+        super().__init__(clock, PromptQueue())
         self.known = known
         self.pace = pace
         self.judges = judges
         self.random = source or random.Random()
         self.surroundings = Surroundings(
-            known.folders, self.random, now, sample or (lambda job, node_id: None), {}
+            known.folders, self.random, self.now, sample or (lambda job, node_id: None), {}
         )
-        self.queue = PromptQueue()
         self.history = History()
         self.cache = Cache()
-        self.hub = Hub()
+        self.faults = Faults(self.happens, self.random)
+        self.faults.changed_for.append(self.wake_waiting)
+        self.hub = Hub(self.faults, clock, self._noted)
         #: Every accepted prompt, in the order of arrival.
         self.jobs: list[Job] = []
+        #: The pace of the next prompt that is accepted, where that has one of its own.
+        self.next_pace: Pace | None = None
+        #: Called when the server restarts, to cut its clients off.
+        self.on_restart: Callable[[], None] = _nobody_is_connected
         self.interrupted = False
+        self._stamps = stamps
         self._unfinished: dict[str, Job] = {}
         self._numbers = 0
         self._latest = 0
         self._free_memory = False
-        self._beats: Beats | None = None
-        self._driver: int | None = None
-        # Who would like to move the engine as soon as nobody else does.
-        self._waiting: set[Callable[[], None]] = set()
-        self._stopped = False
-        # Guards the queue and who drives; never held while a beat or user code runs.
-        self._lock = threading.Condition()
 
     # --- taking prompts in
 
+    def now(self) -> float:
+        """The time that clients are told: that of the beat under way, or of the moment."""
+        if self._stamps is not None:
+            return self._stamps.next()
+        return self.happens()
+
+    def _noted(self) -> float:
+        """That time, for a test to read: asking for it does not move it."""
+        return self.happens() if self._stamps is None else self._stamps.latest
+
+    def took(self, seconds: float) -> None:
+        if self._stamps is not None:
+            self._stamps.move(seconds)
+
     def milliseconds(self) -> int:
-        """The time, as events and jobs carry it."""
-        return int(self.surroundings.now() * 1000)
+        """That time, as events and jobs carry it."""
+        return round(self.now() * 1000)
 
     def create_time(self) -> int:
         """The time of a submission; no two have the same, so that jobs sorted by it are in order."""
@@ -111,34 +138,48 @@ class Engine:
         outputs: list[str],
         extra_data: dict[str, Any],
         sensitive: Mapping[str, Any],
+        pace: Pace | None = None,
     ) -> Job:
-        """Queue a judged prompt."""
-        job = Job(
-            number=number,
-            prompt_id=prompt_id,
-            workflow=prompt,
-            extra_data=extra_data,
-            output_ids=outputs,
-            sensitive=sensitive,
-            pace=self.pace,
-            settle=self._settle,
-            find=self.known.folders.where,
-        )
+        """Queue a judged prompt, which may have a pace of its own."""
         with self.hub.lock:  # or who works could be quicker with its events than the submission with its own
             with self._lock:
-                self.queue.put(job)
+                job = Job(
+                    ordinal=len(self.jobs) + 1,
+                    submitted=self.now(),
+                    number=number,
+                    prompt_id=prompt_id,
+                    workflow=prompt,
+                    extra_data=extra_data,
+                    output_ids=outputs,
+                    sensitive=sensitive,
+                    pace=pace or self.next_pace or self.pace,
+                    settle=self._read,
+                    find=self.known.folders.where,
+                )
+                if pace is None:
+                    self.next_pace = None
+                self.put(job)
                 self._unfinished[prompt_id] = job
                 self.jobs.append(job)
             self.hub.status(self.queue)
         job.pace.submitted(self, job)
         return job
 
-    def retire(self, job: Job) -> None:
-        """Move the running prompt to history."""
+    def retire(self, job: Job, outcome: str) -> None:
+        """Move the running prompt, which has come to this end, to history."""
+        struck = self.strike("end", job)
+        lags = effect_of(HistoryLags, struck)
         with self._lock:
+            job.state = outcome
             self.queue.running = None
-            self.history.add(job)
+            if lags is None:
+                self.history.add(job)
+            else:
+                self.history.add_late(job, lags.looks, self.happens() + lags.seconds)
             self._forget(job)
+        if effect_of(FilesGone, struck) is not None:
+            for output in job.files():
+                output.path.unlink(missing_ok=True)
 
     def _forget(self, job: Job) -> None:
         if self._unfinished.get(job.id) is job:
@@ -148,11 +189,12 @@ class Engine:
 
     def interrupt(self, prompt_id: str | None = None) -> bool:
         """Stop the running prompt at its next check, given an id only if it has that one."""
-        running = self.queue.running
-        if running is None or (prompt_id is not None and running.id != prompt_id):
-            return False
-        self.interrupted = True
-        return True
+        with self._lock:  # or another prompt could be running by then
+            running = self.queue.running
+            if running is None or (prompt_id is not None and running.id != prompt_id):
+                return False
+            self.interrupted = True
+            return True
 
     def delete(self, prompt_id: str) -> bool:
         """Drop a waiting prompt; whether there was one."""
@@ -200,10 +242,15 @@ class Engine:
                 job.pace.looked_at(self, job)
         elif (found := self._unfinished.get(prompt_id)) is not None:
             found.pace.looked_at(self, found)
+        self.history.looked_at(prompt_id, self.clock.time())
 
     def finish(self, job: Job | None = None) -> None:
         """Run a job to its end, and those before it; without one, all of them."""
         self.drive(lambda: job is not None and job.ended)
+
+    def settle(self, job: Job) -> None:
+        """Run a job to its end, unless one before it waits for the test, or for its time."""
+        self.drive(lambda: job.ended or self.stands_still())
 
     def run_into(self, job: Job, part: float) -> None:
         """Run a job up to the node that lies at this part of its way; if others are before it, wait."""
@@ -212,40 +259,10 @@ class Engine:
 
         def far_enough() -> bool:
             last = job.planned - 1
-            return self.queue.running is job and job.begun > min(int(max(0.0, part) * job.planned), last)
+            reached = job.begun > min(int(max(0.0, part) * job.planned), last)
+            return job.ended or (self.queue.running is job and reached)
 
         self.drive(far_enough)
-
-    def can_move(self, when_free: Callable[[], None]) -> bool:
-        """Whether a client that reads its socket would move something now.
-
-        If only somebody who drives is in the way, ``when_free`` is called when that one is done.
-        """
-        with self._lock:
-            if self._has_moves() and self._driver is not None:
-                self._waiting.add(when_free)
-                return False
-            return self._has_moves()
-
-    def pull(self) -> bool:
-        """Move by a beat for a client that reads its socket, unless somebody drives; whether it moved."""
-        with self._lock:
-            if self._driver is not None or not self._has_moves():
-                return False
-            self._driver = threading.get_ident()
-        try:
-            return self._advance()
-        finally:
-            self._leave()
-
-    def _has_moves(self) -> bool:
-        head = self.queue.head
-        return head is not None and head.pace.moves and not self._stopped
-
-    def step(self) -> bool:
-        """Move by one beat; whether there was one."""
-        turns = iter((False,))
-        return self.drive(lambda: next(turns, True)) > 0
 
     def run_until(self, wanted: Callable[[Event], bool]) -> Event | None:
         """Move until a beat sent an event that is wanted; ``None`` when nothing is left to run."""
@@ -257,68 +274,80 @@ class Engine:
             stop()
         return found[0] if found else None
 
-    def drive(self, enough: Callable[[], bool]) -> int:
-        """Move beat by beat until it is enough or nothing is left; how many beats that took.
-
-        Another driver is waited for.  From inside a beat, and while it is stopped, nothing moves.
-        """
-        me = threading.get_ident()
-        if self._driver == me:
-            return 0
-        with self._lock:
-            self._lock.wait_for(lambda: self._driver is None)
-            self._driver = me
-        beats = 0
-        try:
-            while not (self._stopped or enough()) and self._advance():
-                beats += 1
-        finally:
-            self._leave()
-        return beats
-
-    def _leave(self) -> None:
-        """Let others drive."""
-        with self._lock:
-            self._driver = None
-            self._lock.notify_all()
-            waiting, self._waiting = self._waiting, set()
-        for when_free in waiting:
-            when_free()
-
-    def _advance(self) -> bool:
-        """One beat of the running prompt, or of the next one; ``False`` when there is none."""
-        if self._beats is None and not self._begin():
-            return False
-        assert self._beats is not None
-        over = True
-        try:
-            over = next(self._beats, self) is self
-        finally:
-            # A beat that raises is its prompt's last one.
-            if over:
-                self._beats = None
-        return True
-
-    def _begin(self) -> bool:
+    def begin(self) -> Execution | None:
+        """Take the next prompt from the queue; ``None`` when none waits."""
         with self._lock:
             job = self.queue.take()
+            self.interrupted = False
         if job is None:
-            return False
-        if self._free_memory:
+            return None
+        struck = self.strike("start", job)
+        if self._free_memory or effect_of(ForgetsResults, struck) is not None:
             self.cache.clear()
             self._free_memory = False
-        self.interrupted = False
-        self._beats = Execution(self, job).beats()
-        return True
+        return Execution(self, job, vanishes=effect_of(Vanishes, struck) is not None)
 
-    def _settle(self, job: Job) -> None:
-        if job.pace.settles and not job.ended:
-            self.finish(job)
+    def vanish(self, job: Job) -> None:
+        """Know nothing of the running prompt any more."""
+        with self._lock:
+            self.queue.running = None
+            self._lose(job)
+        self.hub.status(self.queue)
 
-    def stop(self) -> None:
-        """Stand still: nothing moves until ``resume``."""
-        self._stopped = True
+    def _read(self, job: Job) -> None:
+        if not job.ended:
+            job.pace.read(self, job)
 
-    def resume(self) -> None:
-        """Move again."""
-        self._stopped = False
+    # --- what goes wrong
+
+    def strike(self, stage: str, job: Job, node_id: str | None = None, paid: bool = False) -> list[Fault]:
+        """The faults that strike a job, or a node of it, which may call a paid service."""
+        if not self.faults.armed(stage):
+            return []
+        struck = self.faults.strike(stage, JobFacts(job, node_id, paid=paid))
+        job.faults += struck
+        return struck
+
+    # --- restarting
+
+    def restart(self) -> None:
+        """Lose the queue, the history, the counters and every client; what lies on disk stays.
+
+        From inside a beat this happens at the end of it.
+        """
+        self.catch_up()
+        self.when_free(self.forget)
+
+    def reset(self) -> None:
+        """Have no file, no fault and no record of anything."""
+        self.faults.clear()
+        self.jobs.clear()
+        self.hub.records.clear()
+        self.next_pace = None
+        self.known.folders.empty()
+        self.known.inventory.reset()
+        self._latest = 0
+        if self._stamps is not None:
+            self._stamps.reset()
+
+    def forget(self) -> None:
+        """Be as a server that has just been started.  Only who drives may say so."""
+        with self.hub.lock, self._lock:
+            for job in self.queue.upcoming:
+                self._lose(job)
+            self.queue.forget()
+            self.abandon()
+            self.history.forget()
+            self.cache.clear()
+            self.surroundings.temp_names.clear()
+            self._numbers = 0
+            self._free_memory = False
+        self.on_restart()
+
+    def _lose(self, job: Job) -> None:
+        job.state = LOST
+        self._forget(job)
+
+
+def _nobody_is_connected() -> None:
+    """Stands in for whoever holds the connections of clients."""

@@ -43,6 +43,23 @@ def rejection(problem: Error, node_errors: Mapping[str, Any] | None = None) -> d
     return {"error": problem, "node_errors": dict(node_errors or {})}
 
 
+class NodeFailure(Exception):
+    """What a node raises that the stub has no class for.
+
+    ``kind`` is the name of its type as a client is told it, ``tip`` what the server adds to the message.
+    """
+
+    def __init__(self, message: str, kind: str = "RuntimeError", tip: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.tip = tip
+
+
+def message_of(exc: BaseException) -> str:
+    """An exception's message as a client is told it: the line after it is for a tip, mostly there is none."""
+    return f"{exc}\n{exc.tip if isinstance(exc, NodeFailure) else ''}"
+
+
 def traceback_of(exc: BaseException) -> list[str]:
     """The lines of an exception's traceback, one entry a frame."""
     return traceback.format_tb(exc.__traceback__)
@@ -50,6 +67,8 @@ def traceback_of(exc: BaseException) -> list[str]:
 
 def type_of(exc: BaseException) -> str:
     """An exception's type as a client is told it: with its module, unless that is builtins."""
+    if isinstance(exc, NodeFailure):
+        return exc.kind
     kind = type(exc)
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 

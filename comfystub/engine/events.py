@@ -113,6 +113,21 @@ def text_frame(node_id: str, text: str) -> bytes:
     return struct.pack(">II", TEXT, len(node)) + node + text.encode()
 
 
+def node_of(mark: Mark) -> str | None:
+    """The node that a message is about."""
+    kind, own = mark
+    node_id: str | None
+    if kind in ("progress", "executed", "text"):
+        node_id = own[0]
+    elif kind in ("progress_state", "preview"):
+        node_id = own.node_id
+    elif kind == "executing":
+        node_id = own
+    else:
+        node_id = own.get("node_id")
+    return node_id
+
+
 def event_of(mark: Mark, prompt_id: str, states: Mapping[str, NodeState]) -> Event:
     """The message of a mark; ``states`` is how far every node touched so far is."""
     kind, own = mark

@@ -6,16 +6,26 @@ interrupt is seen between beats: when a node starts, and before each progress re
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from comfystub.engine.cache import Entry
-from comfystub.engine.errors import traceback_of, type_of
-from comfystub.engine.events import NodeState, Preview
+from comfystub.engine.errors import message_of, traceback_of, type_of
+from comfystub.engine.events import NodeState, Preview, event_of, node_of
+from comfystub.engine.faults import (
+    EventFacts,
+    Fault,
+    LeavesNothing,
+    NodeFails,
+    NodeHangs,
+    SavingFails,
+    effect_of,
+)
 from comfystub.engine.graph import Schedule, inputs_of, is_link, links_of, signatures
 from comfystub.engine.job import CANCELLED, COMPLETED, FAILED, RUNNING, Job
-from comfystub.nodes.behaviours import NEVER_CACHED, behaviour_of
+from comfystub.engine.pacing import LOADS, RUNS, SAMPLES, STEP, Work
+from comfystub.nodes.behaviours import NEVER_CACHED, SAMPLING_CLASSES, behaviour_of
 from comfystub.nodes.invocation import Invocation, Progress, Reports, Result
 from comfystub.nodes.passing import black_box
 from comfystub.nodes.schema import NodeClass
@@ -23,7 +33,22 @@ from comfystub.nodes.schema import NodeClass
 if TYPE_CHECKING:
     from comfystub.engine.engine import Engine
 
-Beats = Generator[None, None, None]
+
+class Pause(NamedTuple):
+    """What lies between two beats: work, and perhaps a fault that holds it up for some seconds."""
+
+    work: Work | None = None
+    fault: Fault | None = None
+    seconds: float = 0.0
+
+
+#: Between beats where nothing takes time.
+AT_ONCE = Pause()
+
+Beats = Generator[Pause, None, None]
+
+#: What a fault has an output node leave; it is not cached, and the node runs the next time.
+NOTHING = Result()
 
 #: Types that only a link can give: a node that finds a plain value there fails.
 LINKED_TYPES = frozenset(
@@ -47,14 +72,21 @@ class Interrupted(Exception):
     """The prompt was interrupted at a node."""
 
 
-class Execution:
-    """One run of one prompt by the engine's worker."""
+class Killed(Exception):
+    """The server died in the middle of the prompt."""
 
-    def __init__(self, engine: Engine, job: Job) -> None:
+
+class Execution:
+    """One run of one prompt by the engine's worker.
+
+    One that ``vanishes`` has a single beat, in which the prompt is lost.
+    """
+
+    def __init__(self, engine: Engine, job: Job, vanishes: bool = False) -> None:
         self._engine = engine
         self._job = job
+        self._vanishes = vanishes
         self._prompt = job.workflow
-        self._client_id = job.client_id
         self._classes = engine.known.classes(job.workflow)
         self._fingerprints: dict[str, str] = {}
         self._signatures: dict[str, bytes] = {}
@@ -68,16 +100,25 @@ class Execution:
 
     def beats(self) -> Beats:
         """Run the prompt to its end, a beat at a time."""
+        if self._vanishes:
+            self._engine.vanish(self._job)
+            return
+        try:
+            yield from self._whole()
+        except Killed:
+            self._engine.forget()
+
+    def _whole(self) -> Beats:
         try:
             self._start()
-            yield
+            yield AT_ONCE
             yield from self._nodes()
         except Interrupted:
             self._interrupted()
+        except (GeneratorExit, Killed):
+            raise
         except Exception as exc:
             self._failed(exc)
-        except GeneratorExit:
-            raise
         except BaseException as exc:
             # A Ctrl-C, a test's time-out: the job is over, and whoever was driving has to know.
             self._failed(exc)
@@ -85,7 +126,7 @@ class Execution:
             raise
         else:
             self._message("execution_success")
-        yield
+        yield AT_ONCE
         self._end()
 
     # --- beats
@@ -126,14 +167,23 @@ class Execution:
         self._progress(node_id, 0.0, 1.0)
         self._emit("executing", node_id)
         self._check()
-        yield
-        run, node_class = self._invocation(node_id), self._classes[node_id]
-        done = behaviour_of(node_class)(run) if node_class else black_box(run)
-        result = done if isinstance(done, Result) else (yield from self._reports(node_id, done))
+        struck = self._struck("node", node_id)
+        yield self._pause(node_id, struck)
+        result = yield from self._result(node_id, struck)
         self._leave(node_id, result)
-        yield
+        yield AT_ONCE
 
-    def _reports(self, node_id: str, reports: Reports) -> Generator[None, None, Result]:
+    def _result(self, node_id: str, struck: Sequence[Fault]) -> Generator[Pause, None, Result]:
+        """Run a node, or let it fail; what it leaves."""
+        run, node_class = self._invocation(node_id), self._classes[node_id]
+        if (fails := effect_of(NodeFails, struck)) is not None:
+            raise fails.make()
+        if self._is_output(node_id) and effect_of(LeavesNothing, self._struck("output", node_id)) is not None:
+            return NOTHING
+        done = behaviour_of(node_class)(run) if node_class else black_box(run)
+        return done if isinstance(done, Result) else (yield from self._reports(node_id, done))
+
+    def _reports(self, node_id: str, reports: Reports) -> Generator[Pause, None, Result]:
         """Pass a node's reports on, a beat each; what it returns at last is its result."""
         previews = self._job.extra_data.get("preview_method") != "none"
         preview: Preview | None = None
@@ -151,18 +201,19 @@ class Execution:
             if report.picture is not None and (previews or report.size is None):
                 if preview is None or preview.picture is not report.picture:
                     preview = Preview(node_id, report.picture, report.size)
-                self._engine.hub.send_preview_with_metadata(preview, self._job.id, self._client_id)
+                self._engine.hub.send_preview_with_metadata(preview, self._job)
             self._emit("progress", (node_id, report.value, report.max))
             if preview is not None:
                 self._emit("preview", preview)
-            yield
+            more = report.value < report.max and report.size is not None
+            yield Pause(self._work(STEP, node_id)) if more else AT_ONCE
 
     def _leave(self, node_id: str, result: Result) -> None:
         """Keep what a node left, and show it."""
         meta = {"node_id": node_id, "display_node": node_id, "parent_node": None, "real_node_id": node_id}
         entry = Entry(result.outputs, result.ui, meta)
         self._results[node_id] = entry
-        if self._prompt[node_id].get("class_type") not in NEVER_CACHED:
+        if result is not NOTHING and self._prompt[node_id].get("class_type") not in NEVER_CACHED:
             self._engine.cache.put(self._signatures[node_id], entry)
         self._executed.append(node_id)
         if result.ui is not None:
@@ -174,7 +225,7 @@ class Execution:
         self._results[node_id] = entry
         self._show(node_id, entry)
         self._progress(node_id, 1, 1, "finished")
-        yield
+        yield AT_ONCE
 
     def _shown_again(self) -> Beats:
         """Cached nodes whose class keeps showing what it showed."""
@@ -183,14 +234,41 @@ class Execution:
                 entry = self._engine.cache.get(self._signatures[node_id])
                 if entry is not None and entry.ui is not None:
                     self._show(node_id, entry)
-                    yield
+                    yield AT_ONCE
 
     def _end(self) -> None:
-        job, engine = self._job, self._engine
-        job.state = self._outcome
-        engine.retire(job)
+        engine = self._engine
+        engine.retire(self._job, self._outcome)
         engine.hub.status(engine.queue)
         self._emit("executing", None)
+        engine.hub.flush()
+
+    # --- what takes time, and what goes wrong
+
+    def _pause(self, node_id: str, struck: Sequence[Fault]) -> Pause:
+        """What lies between the start of a node and what comes next of it."""
+        node_class = self._classes[node_id]
+        kind = RUNS
+        if node_class is not None and node_class.name in SAMPLING_CLASSES:
+            kind = SAMPLES
+        elif node_class is not None and node_class.loads_a_model:
+            kind = LOADS
+        hangs = next((fault for fault in struck if isinstance(fault.effect, NodeHangs)), None)
+        seconds = hangs.effect.seconds if hangs and isinstance(hangs.effect, NodeHangs) else 0.0
+        return Pause(self._work(kind, node_id), hangs, seconds)
+
+    def _work(self, kind: str, node_id: str) -> Work:
+        return Work(kind, node_id, str(self._prompt[node_id].get("class_type")))
+
+    def _struck(self, stage: str, node_id: str) -> Sequence[Fault]:
+        node_class = self._classes[node_id]
+        paid = bool(node_class and node_class.entry.get("api_node"))
+        return self._engine.strike(stage, self._job, node_id, paid)
+
+    def _before_save(self, path: str) -> None:
+        """Fail as a full or a read-only disk does, where a fault says so."""
+        if (fails := effect_of(SavingFails, self._struck("file", self._node_id))) is not None:
+            raise fails.make(path)
 
     # --- the three ends of a prompt
 
@@ -204,8 +282,7 @@ class Execution:
             "execution_error",
             **self._where(),
             executed=list(self._executed),
-            # The line after the message is for a tip, which most failures have none of.
-            exception_message=f"{exc}\n",
+            exception_message=message_of(exc),
             exception_type=type_of(exc),
             traceback=traceback_of(exc),
             current_inputs=self._shown_inputs(),
@@ -235,6 +312,7 @@ class Execution:
             extra_data=self._job.extra_data,
             job=self._job,
             server=self._engine.surroundings,
+            before_save=self._before_save,
         )
 
     def _linked(self, link: list[Any]) -> Any:
@@ -317,9 +395,17 @@ class Execution:
             raise Interrupted
 
     def _emit(self, kind: str, own: Any) -> None:
-        mark = (kind, own)
-        self._job.marks.append(mark)
-        self._engine.hub.send(mark, self._job.id, self._client_id, self._states)
+        mark, job, engine = (kind, own), self._job, self._engine
+        if engine.faults.armed("message"):
+            facts = EventFacts(
+                kind, lambda: event_of(mark, job.id, self._states), job, node_of(mark), job.client_id
+            )
+            if struck := engine.faults.strike("message", facts):
+                job.faults += struck
+                raise Killed
+        job.marks.append(mark)
+        job.times.append(engine.now())
+        engine.hub.send(mark, job, self._states)
 
     def _message(self, kind: str, **data: Any) -> None:
         self._emit(kind, {"prompt_id": self._job.id, **data, "timestamp": self._engine.milliseconds()})

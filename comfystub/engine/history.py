@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 from comfystub.engine.job import Job
@@ -11,11 +12,21 @@ from comfystub.engine.job import Job
 CAPACITY = 10_000
 
 
+@dataclass
+class _Late:
+    """A prompt that has ended and is not shown yet."""
+
+    job: Job
+    looks: int
+    until: float
+
+
 class History:
     """Ended prompts by id, oldest first; the same id again takes the place of the earlier one."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
+        self._late: list[_Late] = []
 
     def __iter__(self) -> Iterator[Job]:
         return iter(list(self._jobs.values()))
@@ -31,11 +42,31 @@ class History:
             del self._jobs[next(iter(self._jobs))]
         self._jobs[job.id] = job
 
+    def add_late(self, job: Job, looks: int, until: float) -> None:
+        """Add a prompt that so many looks do not find, and none before ``until``."""
+        self._late.append(_Late(job, looks, until))
+
+    def looked_at(self, prompt_id: str | None, now: float) -> None:
+        """Count a look, at one prompt or at all, and show what it finds."""
+        for late in list(self._late):
+            if prompt_id not in (None, late.job.id):
+                continue
+            if late.looks > 0:
+                late.looks -= 1
+            elif now >= late.until:
+                self._late.remove(late)
+                self.add(late.job)
+
     def delete(self, prompt_id: str) -> None:
         self._jobs.pop(prompt_id, None)
 
     def clear(self) -> None:
         self._jobs.clear()
+
+    def forget(self) -> None:
+        """Lose everything, as a server does that restarts."""
+        self.clear()
+        self._late.clear()
 
     def page(self, max_items: int | None, offset: int) -> list[Job]:
         """A page, as ``max_items`` and ``offset`` of ``GET /history`` cut it.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Mapping
+from array import array
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from comfystub.engine.events import MESSAGES, Event, Mark, replay
@@ -11,10 +12,13 @@ from comfystub.engine.events import MESSAGES, Event, Mark, replay
 if TYPE_CHECKING:
     from PIL import Image
 
+    from comfystub.engine.faults import Fault
     from comfystub.engine.pacing import Pace
 
 #: Where a job can be.
 PENDING, RUNNING, COMPLETED, FAILED, CANCELLED = "pending", "in_progress", "completed", "failed", "cancelled"
+#: A job that nobody knows any more: the server restarted, or a fault made it vanish.
+LOST = "lost"
 
 
 class Output(NamedTuple):
@@ -55,12 +59,14 @@ class Job:
     """A prompt that the server accepted.
 
     Reading ``status``, ``outputs``, ``events`` or ``error`` first lets the prompt
-    run to its end, when the pace is ``"instant"``.
+    run to its end, when the pace is ``"instant"``; under ``Timed``, as far as its time has come.
     """
 
     def __init__(
         self,
         *,
+        ordinal: int,
+        submitted: float,
         number: float,
         prompt_id: str,
         workflow: dict[str, Any],
@@ -71,6 +77,10 @@ class Job:
         settle: Callable[[Job], None],
         find: Callable[[str, str, str], pathlib.Path],
     ) -> None:
+        #: Its number in the order in which prompts were accepted, from 1 on.
+        self.ordinal = ordinal
+        #: When it was accepted, in seconds on the stub's clock.
+        self.submitted = submitted
         self.number = number
         self.id = prompt_id
         self.workflow = workflow
@@ -89,7 +99,11 @@ class Job:
         #: What each output node showed, as history's ``outputs`` has it: files, texts and the rest.
         self.ui: dict[str, dict[str, Any]] = {}
         self.meta: dict[str, dict[str, Any]] = {}
+        #: What was made to go wrong with it.
+        self.faults: list[Fault] = []
         self.marks: list[Mark] = []
+        #: When each of the marks was made, in seconds on the stub's clock.
+        self.times = array("d")
         self._settle = settle
         self._find = find
 
@@ -104,7 +118,11 @@ class Job:
 
     @property
     def status(self) -> str:
-        """``"pending"``, ``"in_progress"``, ``"completed"``, ``"failed"`` or ``"cancelled"``."""
+        """``"pending"``, ``"in_progress"``, ``"completed"``, ``"failed"`` or ``"cancelled"``.
+
+        ``"lost"`` is one that the server knows nothing of any more: it restarted, or a fault made the
+        job vanish.
+        """
         self._settle(self)
         return self.state
 
@@ -112,6 +130,10 @@ class Job:
     def outputs(self) -> list[Output]:
         """The files its output nodes left, in the order in which the nodes ran."""
         self._settle(self)
+        return self.files()
+
+    def files(self) -> list[Output]:
+        """The files that its output nodes have left so far."""
         return [
             Output(self._find(folder, subfolder, name), name, subfolder, folder, node_id, kind)
             for node_id, ui in self.ui.items()
@@ -136,14 +158,31 @@ class Job:
 
         Raises ``LookupError`` when there is none, or more than one of that class or title.
         """
-        nodes = [_node(node_id, node) for node_id, node in self.workflow.items()]
-        by_id = [node for node in nodes if node.id == str(which)]
-        found = by_id or [node for node in nodes if which in (node.class_type, node.title)]
+        found = self.nodes_called(which)
         if len(found) == 1:
             return found[0]
-        there = ", ".join(f"{node.id}: {node.class_type}" for node in found or nodes)
+        there = ", ".join(f"{node.id}: {node.class_type}" for node in found or self.nodes)
         how_many = "several nodes are" if found else "no node is"
         raise LookupError(f"{how_many} called {which!r}; there are {there}")
+
+    @property
+    def nodes(self) -> list[JobNode]:
+        """Every node of its workflow."""
+        return [_node(node_id, node) for node_id, node in self.workflow.items()]
+
+    def nodes_called(self, which: str | int) -> list[JobNode]:
+        """The node with this id, or else all those of this class type or title."""
+        nodes = self.nodes
+        by_id = [node for node in nodes if node.id == str(which)]
+        return by_id or [node for node in nodes if which in (node.class_type, node.title)]
+
+    def texts(self) -> Iterator[str]:
+        """The text inputs of its workflow."""
+        for node in self.workflow.values():
+            inputs = node.get("inputs")
+            for value in inputs.values() if isinstance(inputs, Mapping) else ():
+                if isinstance(value, str):
+                    yield value
 
     @property
     def ended(self) -> bool:

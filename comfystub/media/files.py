@@ -12,6 +12,12 @@ from collections.abc import Callable, Mapping
 #: The folder types that ``/view`` and ``/upload/image`` know.
 TYPES = ("output", "input", "temp")
 
+Write = Callable[[pathlib.Path, bytes], None]
+
+
+def _anything_goes(path: str) -> None:
+    """No objection to a file."""
+
 
 class Folders:
     """The output, input, temp and user folders of one server.
@@ -19,6 +25,7 @@ class Folders:
     They lie below one root, made when the first of them is asked for: ``root``, which is kept, or
     else a fresh temporary folder, which ``remove`` takes away again.  ``output`` moves the output
     folder elsewhere.  A fresh input folder holds one picture, ``example.png``, as ComfyUI's does.
+    ``stamp`` tells what time a file is said to be of, when that is not the real one.
     """
 
     def __init__(
@@ -28,11 +35,13 @@ class Folders:
         root: str | os.PathLike[str] | None = None,
         keep: bool = False,
         example: Callable[[], bytes] | None = None,
+        stamp: Callable[[], float] | None = None,
     ) -> None:
         self._given_output = output
         self._given_root = root
         self._keep = keep or root is not None
         self._example = example
+        self._stamp = stamp
         self._root: pathlib.Path | None = None
         self._made: dict[str, pathlib.Path] = {}
         self._gone: dict[str, pathlib.Path] = {}
@@ -68,8 +77,19 @@ class Folders:
             path.mkdir(parents=True, exist_ok=True)
             self._made[kind] = path
             if kind == "input" and self._example:
-                (path / "example.png").write_bytes(self._example())
+                self.write(path / "example.png", self._example())
         return path
+
+    def write(self, path: pathlib.Path, data: bytes) -> None:
+        """Write a file."""
+        path.write_bytes(data)
+        self.stamp(path)
+
+    def stamp(self, path: pathlib.Path) -> None:
+        """Say that a file was written now, whatever the machine's own clock says."""
+        if self._stamp is not None:
+            nanoseconds = round(self._stamp() * 1000) * 1_000_000
+            os.utime(path, ns=(nanoseconds, nanoseconds))
 
     def where(self, kind: str, subfolder: str, name: str) -> pathlib.Path:
         """Where a file lies, or lay before its folder was removed."""
@@ -85,9 +105,28 @@ class Folders:
         self._closed = True
         self.remove()
 
-    def save_place(self, kind: str, prefix: str, size: tuple[int, int], now: float) -> SavePlace:
-        """Where files with a prefix go in one of the folders; ``now`` is the time for its tokens."""
-        return SavePlace(self.folder(kind), prefix, size, now, self._numbers)
+    def created(self, stat: os.stat_result) -> float:
+        """When a file is said to have been made, in seconds since the epoch."""
+        return stat.st_ctime if self._stamp is None else stat.st_mtime
+
+    def save_place(
+        self,
+        kind: str,
+        prefix: str,
+        size: tuple[int, int],
+        now: float,
+        before_save: Callable[[str], None] = _anything_goes,
+    ) -> SavePlace:
+        """Where files with a prefix go in one of the folders; ``now`` is the time for its tokens.
+
+        ``before_save`` is called with each file's path before it is written, and may raise.
+        """
+
+        def write(path: pathlib.Path, data: bytes) -> None:
+            before_save(os.fspath(path))
+            self.write(path, data)
+
+        return SavePlace(self.folder(kind), prefix, size, now, self._numbers, write)
 
     def input_files(self) -> list[str]:
         """The names of the files that lie in the input folder itself, sorted."""
@@ -106,6 +145,12 @@ class Folders:
         """
         name, kind = split_annotation(name)
         return inside(self.folder(kind or default), name)
+
+    def empty(self) -> None:
+        """Take away all files but those of an output folder that was given; they are made anew."""
+        for kind in list(self._made):
+            if kind != "output" or self._given_output is None:
+                shutil.rmtree(self._made.pop(kind), ignore_errors=True)
 
     def remove(self) -> None:
         """Take the temporary folder away, unless it was given or is to be kept."""
@@ -149,7 +194,13 @@ class SavePlace:
     """
 
     def __init__(
-        self, folder: pathlib.Path, prefix: str, size: tuple[int, int], now: float, numbers: Numbers
+        self,
+        folder: pathlib.Path,
+        prefix: str,
+        size: tuple[int, int],
+        now: float,
+        numbers: Numbers,
+        write: Write,
     ) -> None:
         prefix = fill_tokens(prefix, size, now)
         self.subfolder, self._stem = os.path.split(os.path.normpath(prefix))
@@ -160,6 +211,7 @@ class SavePlace:
             place.mkdir(parents=True, exist_ok=True)
         self._folder = place
         self._numbers = numbers
+        self._write = write
         # The server looks for the prefix as it was written, so one that ends in a slash finds nothing.
         self._searched = os.path.basename(prefix)
         self._number = numbers.highest(place, self._searched)
@@ -179,7 +231,7 @@ class SavePlace:
         path = inside(self._folder, name)
         if path is None:  # a link of that name leads out of the folder
             raise _outside(self._folder, os.path.realpath(self._folder / name))
-        path.write_bytes(data)
+        self._write(path, data)
         if counts:
             self._numbers.note(self._folder, stem, self._number, name)
         return name

@@ -50,6 +50,14 @@ BEHAVIOURS: Mapping[str, Behaviour] = {
 NEVER_CACHED = frozenset({"SaveImageWebsocket"})
 
 
+#: Classes that work in steps, which they report.
+SAMPLING_CLASSES = frozenset(
+    name
+    for name, behaviour in BEHAVIOURS.items()
+    if behaviour in (sampling.k_sampler, sampling.k_sampler_advanced, sampling.custom_sampler)
+)
+
+
 def behaviour_of(node_class: NodeClass) -> Behaviour:
     """What a node of this class does in the stub."""
     return BEHAVIOURS.get(node_class.name, passing.pass_on)

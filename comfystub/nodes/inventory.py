@@ -38,7 +38,18 @@ class Inventory:
         self.lenient = models is None
         self._input_files = input_files
         shown: Mapping[str, Iterable[str]] = WELL_KNOWN if models is None else models
-        self._models = {folder: list(dict.fromkeys(names)) for folder, names in shown.items()}
+        self._first = {folder: list(dict.fromkeys(names)) for folder, names in shown.items()}
+        self.reset()
+
+    def reset(self) -> None:
+        """Have what was installed at first."""
+        self._models = {folder: list(names) for folder, names in self._first.items()}
+
+    def add(self, folder: str, name: str) -> None:
+        """Install a model file."""
+        names = self._models.setdefault(folder, [])
+        if name not in names:
+            names.append(name)
 
     def folders(self) -> list[str]:
         """The names of the model folders, in the server's order."""
@@ -65,7 +76,7 @@ class Inventory:
         """Show a name that an accepted prompt used from now on."""
         folder = _model_folder(choices)
         if self.lenient and folder and value not in self.options(choices):
-            self._models.setdefault(folder, []).append(value)
+            self.add(folder, value)
 
 
 def _model_folder(choices: Any) -> str | None:

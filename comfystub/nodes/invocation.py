@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from comfystub.media.files import Folders
+from comfystub.media.files import Folders, SavePlace
 from comfystub.media.pictures import Mosaic, Picture
 from comfystub.nodes.schema import NodeClass
 from comfystub.nodes.values import DEFAULT_SIZE, Images, Latent, first
@@ -70,6 +70,8 @@ class Invocation(NamedTuple):
     extra_data: Mapping[str, Any]
     job: Any
     server: Surroundings
+    #: Called with the path of every file before it is written; what it raises is the node's error.
+    before_save: Callable[[str], None]
 
     def value(self, name: str, default: N) -> N:
         """A plain input, turned into the type of ``default``; ``default`` where there is none."""
@@ -84,6 +86,11 @@ class Invocation(NamedTuple):
         named = self.inputs.get(name)
         found = named if isinstance(named, Images) else first(Images, [named, *self.inputs.values()])
         return found or Images([Mosaic(self.signature, DEFAULT_SIZE, DEFAULT_SIZE)])
+
+    def save_place(self, kind: str, prefix: str, size: tuple[int, int]) -> SavePlace:
+        """Where files with a prefix go in one of the folders; ``size`` is what its tokens stand for."""
+        server = self.server
+        return server.folders.save_place(kind, prefix, size, server.now(), self.before_save)
 
     def latent(self, name: str = "samples") -> Latent:
         """The latent of an input, or any that came in, or an empty one of the default size."""

@@ -35,7 +35,7 @@ def preview_image(run: Invocation) -> Result:
 def save(run: Invocation, kind: str, prefix: str) -> Result:
     """Write every picture that came in to a folder, as PNG files that carry the prompt."""
     images = run.images("images")
-    place = run.server.folders.save_place(kind, prefix, images[0].size, run.server.now())
+    place = run.save_place(kind, prefix, images[0].size)
     chunks = texts(run)
     names = [place.save(".png", picture.png(chunks), number) for number, picture in enumerate(images)]
     return Result((images,), {"images": [_entry(name, place.subfolder, kind) for name in names]})
@@ -76,7 +76,7 @@ def save_animated_png(run: Invocation) -> Result:
 def _save_animation(run: Invocation, ending: str, encode: Callable[[list[Picture]], bytes]) -> Result:
     images = run.images("images")
     prefix = run.value("filename_prefix", "ComfyUI")
-    place = run.server.folders.save_place("output", prefix, images[0].size, run.server.now())
+    place = run.save_place("output", prefix, images[0].size)
     name = place.save(ending, encode(images))
     return Result((images,), {"images": [_entry(name, place.subfolder, "output")], "animated": [True]})
 

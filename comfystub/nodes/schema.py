@@ -66,6 +66,14 @@ class NodeClass:
         return "input_types" in self.facts.get("validates", ())
 
     @property
+    def loads_a_model(self) -> bool:
+        """Whether it chooses among the files of a model folder, as far as its entry, or its name, says so."""
+        lists = [choices for one in self._inputs if isinstance(choices := one.choices, Mapping)]
+        return any(choices.get("$files") not in (None, ["input"]) for choices in lists) or (
+            "Loader" in self.name
+        )
+
+    @property
     def has_intermediate_output(self) -> bool:
         """Whether a cached node of this class shows its old output once more."""
         return bool(self.entry.get("has_intermediate_output"))

@@ -42,8 +42,8 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return struct.pack("!BBQ", _FINAL | opcode, 127, size) + payload
 
 
-def close_frame(code: int) -> bytes:
-    return frame(CLOSE, struct.pack("!H", code))
+def close_frame(code: int, reason: str = "") -> bytes:
+    return frame(CLOSE, struct.pack("!H", code) + reason.encode())
 
 
 class Reader:

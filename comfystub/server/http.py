@@ -22,9 +22,10 @@ class Request:
     """One HTTP request.
 
     ``path`` is still percent-encoded and without the query, ``headers`` are in lower case.
+    ``admitted`` says that the connection was made for this request, and was let in.
     """
 
-    __slots__ = ("__dict__", "body", "headers", "method", "path", "query")
+    __slots__ = ("__dict__", "admitted", "body", "headers", "method", "path", "query")
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Request:
         self.query = query
         self.headers: Mapping[str, str] = headers or {}
         self.body = body
+        self.admitted = False
 
     def __repr__(self) -> str:
         query = f"?{self.query}" if self.query else ""
@@ -57,12 +59,35 @@ class Request:
         return json.loads(self.body)
 
 
+#: How a connection ends with an answer: not at all, closed, reset, or as if nobody had been there.
+STAYS, CLOSES, RESETS, REFUSES = "", "closes", "resets", "refuses"
+
+
+class Delivery(NamedTuple):
+    """How an answer gets to its client, when not whole and at once.
+
+    ``after`` is in seconds on the server's clock.  ``sent`` is how many bytes of the body are sent,
+    ``None`` for all of them; ``silent`` sends nothing at all.  ``more`` is how many bytes more than
+    there are its length says.  ``ends`` is what the connection does then.
+    """
+
+    after: float = 0.0
+    sent: int | None = None
+    silent: bool = False
+    more: int = 0
+    ends: str = STAYS
+
+
 class Response(NamedTuple):
-    """One HTTP response; its ``Content-Length`` is the server's affair."""
+    """One HTTP response; its ``Content-Length`` is the server's affair.
+
+    Without a ``delivery`` it is there at once and whole.
+    """
 
     status: int
     headers: Headers = ()
     body: bytes = b""
+    delivery: Delivery | None = None
 
 
 def json_response(data: Any, status: int = 200) -> Response:

@@ -53,6 +53,7 @@ class Http1:
         self._head: _Head | None = None
         self._chunks = bytearray()
         self._keeps_alive = True
+        self._ended = False
 
     @property
     def left_over(self) -> bytes:
@@ -65,6 +66,11 @@ class Http1:
         Each has to be answered before the next one is asked for.
         """
         self._data += data
+        self._ended = not data
+        return self.requests()
+
+    def requests(self) -> Iterator[Received]:
+        """The requests that are complete and were not asked for yet."""
         try:
             while not self.over and (received := self._next()) is not None:
                 yield received
@@ -72,15 +78,15 @@ class Http1:
             self._keeps_alive = False
             text = str(malformed)
             self.answer(text_response(text, 400, (("Content-Length", str(len(text))),)))
-        self.over = self.over or not data
+        self.over = self.over or self._ended
 
-    def answer(self, response: Response) -> None:
-        """Send the response to the request that came last."""
-        status, headers, body = response
+    def answer(self, response: Response, sent: int | None = None) -> None:
+        """Send the response to the request that came last, or only so many bytes of its body."""
+        status, headers, body = response[:3]
         if not self._keeps_alive and status != 101 and CLOSE not in headers:
             headers = (*headers, CLOSE)
         self.over = CLOSE in headers
-        self._out += _head_of(status, headers) + body
+        self._out += _head_of(status, headers) + body[:sent]
 
     def _next(self) -> Received | None:
         head = self._head

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from comfystub.engine.events import MESSAGES
@@ -89,13 +89,12 @@ def cancel_jobs(server: State, request: Request) -> Response:
     return json_response({"cancelled": any(cancelled)})
 
 
-def _known_jobs(server: State) -> Iterator[Job]:
+def _known_jobs(server: State) -> list[Job]:
     """Running, waiting in heap order, history oldest first."""
     queue = server.engine.queue
-    if queue.running:
-        yield queue.running
-    yield from queue.pending
-    yield from server.engine.history
+    with queue.lock:  # a prompt that moves on meanwhile would be there twice, or not at all
+        running = [] if queue.running is None else [queue.running]
+        return [*running, *queue.pending, *server.engine.history]
 
 
 def _query(params: Mapping[str, str]) -> Query:

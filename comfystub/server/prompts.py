@@ -113,11 +113,12 @@ def _advise(server: State, problem: errors.Error) -> None:
 def get_queue(server: State, request: Request) -> Response:
     server.engine.look()
     queue = server.engine.queue
-    running = [queue.running] if queue.running else []
+    with queue.lock:
+        running, pending = queue.running, queue.pending
     return json_response(
         {
-            "queue_running": [job.queue_item() for job in running],
-            "queue_pending": [job.queue_item() for job in queue.pending],
+            "queue_running": [] if running is None else [running.queue_item()],
+            "queue_pending": [job.queue_item() for job in pending],
         }
     )
 

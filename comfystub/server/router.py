@@ -60,6 +60,11 @@ class Router:
                 bound = {method: partial(handler, **values) for method, handler in others.items()}
                 self._fixed[path] = Match(bound | handlers, {})
 
+    @property
+    def paths(self) -> list[str]:
+        """The paths that are fixed."""
+        return list(self._fixed)
+
     def match(self, path: str) -> Match:
         """What answers at a path, still percent-encoded."""
         if "%" in path:

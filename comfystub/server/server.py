@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import re
-from typing import Any, NamedTuple
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
+from comfystub.engine.clock import Clock
 from comfystub.engine.engine import Engine
+from comfystub.engine.faults import Fault
+from comfystub.server.complaints import Complaint, complaint_of
+from comfystub.server.faults import CallFacts, ConnectionFacts, answered
 from comfystub.server.http import EMPTY, FORBIDDEN, Headers, Request, Response, failure, text_response
 from comfystub.server.origin import is_foreign
 from comfystub.server.router import Router
@@ -31,11 +38,18 @@ WITHOUT_BODY = (101, 204, 304)
 
 
 class Call(NamedTuple):
-    """A request that the server answered, and how; ``error`` is what a handler raised."""
+    """A request that the server answered, and how.
+
+    ``error`` is what a handler raised, ``time`` when the stub's clock said it was, ``fault`` what
+    struck it, ``answer`` the body of the response: that of a POST, or of an error.
+    """
 
     request: Request
     status: int
     error: Exception | None
+    time: float
+    fault: Fault | None = None
+    answer: bytes = b""
 
     @property
     def method(self) -> str:
@@ -51,24 +65,140 @@ class Call(NamedTuple):
         return json.loads(self.request.body)
 
 
+class Connected(Protocol):
+    """A client's connection, as its server knows it."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for a call."""
+
+    def close(self) -> None: ...
+
+
 class Server(State):
     """Answers requests, and keeps a list of what it was asked."""
 
     def __init__(self, engine: Engine, router: Router = ROUTER) -> None:
         super().__init__(engine)
         self.calls: list[Call] = []
+        #: What went wrong, as ``strict`` raises it.
+        self.complaints: list[Complaint] = []
         self._router = router
+        self._connections: weakref.WeakSet[Connected] = weakref.WeakSet()
+        # A set must not grow while it is listed.
+        self._lock = threading.Lock()
+        engine.on_restart = self._hang_up
+        engine.faults.changed_for.append(self._faults_changed)
+
+    @property
+    def clock(self) -> Clock:
+        """What its answers and its jobs go by."""
+        return self.engine.clock
+
+    def turn(self) -> Server:
+        """Who answers the next call: this server."""
+        return self
+
+    def reset(self) -> None:
+        """Have no settings, and no record of any call."""
+        self.settings.clear()
+        self.calls.clear()
+        self.complaints.clear()
+
+    # --- connections
+
+    def admits(self, call: Request | None = None) -> bool:
+        """Whether somebody listens to a client that connects now, to make a call if that is known."""
+        faults = self.engine.faults
+        if not faults.armed("connection"):
+            return True
+        return not faults.strike("connection", ConnectionFacts(call, self.engine))
+
+    def attach(self, connection: Connected) -> None:
+        """Know of a client's connection, to cut it off when the server goes down."""
+        with self._lock:
+            self._connections.add(connection)
+
+    @property
+    def troubled(self) -> bool:
+        """Whether a call may meet something that only the bytes of its answer show."""
+        return self.engine.faults.on_the_wire
+
+    def _hang_up(self) -> None:
+        for connection in self._attached():
+            connection.close()
+
+    def _attached(self) -> list[Connected]:
+        """The connections that clients have."""
+        with self._lock:
+            return list(self._connections)
+
+    def _faults_changed(self) -> None:
+        """Where nobody is to listen any more, connections that wait for a call do not live on either."""
+        if not all(fault.where for fault in self.engine.faults.of("connection")):
+            self._hang_up_idle()
+
+    def expect(self, call: Request) -> None:
+        """A client is about to make a call: for one that may be refused, it has to connect anew."""
+        faults = self.engine.faults
+        if faults.armed("connection") and faults.fit("connection", ConnectionFacts(call, self.engine)):
+            self._hang_up_idle()
+
+    def _hang_up_idle(self) -> None:
+        for connection in self._attached():
+            if connection.idle:
+                connection.close()
+
+    # --- calls
 
     def respond(self, request: Request) -> Response:
-        """Answer a request as ComfyUI 0.33 does."""
+        """Answer a request as ComfyUI 0.33 does, or as a fault has it."""
+        engine = self.engine
+        with engine.clock.inside:
+            engine.catch_up()
+            return self._respond(request, engine.now(), self._struck(request))
+
+    def _struck(self, request: Request) -> Sequence[Fault]:
+        """The faults that strike a call."""
+        faults = self.engine.faults
+        struck: Sequence[Fault] = ()
+        if faults.armed("connection") and not request.admitted:
+            struck = faults.strike("connection", CallFacts(request, self.engine), limited=True)
+        if faults.armed("call") and not struck:
+            struck = faults.strike("call", CallFacts(request, self.engine))
+        return struck
+
+    def _respond(self, request: Request, time: float, struck: Sequence[Fault]) -> Response:
         error: Exception | None = None
-        try:
-            response = self._answer(request)
-        except Exception as exc:
-            log.info("%r was answered 500", request, exc_info=True)
-            response, error = failure(), exc
-        self.calls.append(Call(request, response.status, error))
+
+        def answer() -> Response:
+            nonlocal error
+            try:
+                return self._answer(request)
+            except Exception as exc:
+                log.info("%r was answered 500", request, exc_info=True)
+                error = exc
+                return failure()
+
+        response = answered(answer, struck) if struck else answer()
+        self._note(request, response, error, time, struck)
         return _finished(request, response)
+
+    def _note(
+        self,
+        request: Request,
+        response: Response,
+        error: Exception | None,
+        time: float,
+        struck: Sequence[Fault],
+    ) -> None:
+        # A file that was looked at would be kept in memory for as long as the stub.
+        answer = response.body if request.method == "POST" or response.status >= 400 else b""
+        call = Call(request, response.status, error, time, struck[0] if struck else None, answer)
+        self.calls.append(call)
+        complaint = complaint_of(call, self._router) if response.status >= 400 else None
+        if complaint is not None:
+            self.complaints.append(complaint)
 
     def open_socket(self, request: Request) -> Socket:
         """The WebSocket that a request opened: one that was answered 101."""
@@ -94,10 +224,12 @@ class Server(State):
 def _finished(request: Request, response: Response) -> Response:
     """The response with the headers that every answer gets, and without a body where none is wanted."""
     headers: Headers = response.headers
+    delivery = response.delivery
     if response.status not in WITHOUT_BODY:
-        headers = (*headers, ("Content-Length", str(len(response.body))))
+        length = len(response.body) + (0 if delivery is None else delivery.more)
+        headers = (*headers, ("Content-Length", str(max(0, length))))
     path = unquote(request.path)
     for pattern, keep in KEEPING if "." in path else ():
         if pattern.search(path):
             headers = (*headers, ("Cache-Control", keep))
-    return Response(response.status, headers, b"" if request.method == "HEAD" else response.body)
+    return Response(response.status, headers, b"" if request.method == "HEAD" else response.body, delivery)

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 
 from comfystub.engine.events import Event
-from comfystub.engine.hub import Session, status_event
+from comfystub.engine.hub import status_event
+from comfystub.engine.sessions import Ending
 from comfystub.server.state import State
 from comfystub.server.system import FEATURES
 
@@ -21,9 +22,8 @@ class Socket:
         self._server = server
         self._engine = server.engine
         self._heard_object = False
-        self.session = Session(client_id or self._engine.new_id().replace("-", ""))
         with self._engine.hub.lock:  # nothing is told before the greeting
-            self._engine.hub.connect(self.session)
+            self.session = self._engine.hub.connect(client_id or self._engine.new_id().replace("-", ""))
             self._greet()
 
     def _greet(self) -> None:
@@ -33,14 +33,17 @@ class Socket:
             self._deliver(Event("executing", {"node": running.current_node}))
 
     def _deliver(self, event: Event) -> None:
-        self.session.deliver(event.frame)
+        self._engine.hub.greet(self.session, event)
 
     def hear(self, message: str | bytes) -> None:
         """Take a message of the client's.
 
         The first one that is a JSON object counts, when it announces the client's features.
         """
-        if self._heard_object or isinstance(message, bytes):
+        if isinstance(message, bytes):
+            return
+        self.session.record.received.append(message)
+        if self._heard_object:
             return
         try:
             said = json.loads(message)
@@ -53,7 +56,7 @@ class Socket:
                 self.session.features = features if isinstance(features, dict) else {}
                 self._deliver(Event("feature_flags", FEATURES))
 
-    def unread(self) -> Iterator[str | bytes]:
+    def unread(self) -> Iterator[str | bytes | Ending]:
         """What was said and not read yet; it is read now."""
         waiting = self.session.unread
         while waiting:

@@ -9,31 +9,27 @@ import pathlib
 from collections.abc import Callable
 
 from comfystub.media.convert import put_mask
-from comfystub.media.files import TYPES, inside
+from comfystub.media.files import TYPES, Write, inside
 from comfystub.server.http import BAD_REQUEST, Request, Response, json_response
 from comfystub.server.multipart import NotMultipart, Part, parse
 from comfystub.server.state import State
 
 Form = dict[str, Part]
-Save = Callable[[pathlib.Path, bytes], None]
 
 
 def upload_image(server: State, request: Request) -> Response:
-    def save(path: pathlib.Path, content: bytes) -> None:
-        path.write_bytes(content)
-
-    return _upload(server, request, lambda form: save)
+    return _upload(server, request, lambda form: server.folders.write)
 
 
 def upload_mask(server: State, request: Request) -> Response:
     """Put the upload's alpha on the original and save that under the upload's name."""
 
-    def saver(form: Form) -> Save:
+    def saver(form: Form) -> Write:
         original = _original(server, json.loads(form["original_ref"].text))
 
         def save(path: pathlib.Path, content: bytes) -> None:
             if original is not None:
-                path.write_bytes(put_mask(original.read_bytes(), content))
+                server.folders.write(path, put_mask(original.read_bytes(), content))
 
         return save
 
@@ -49,7 +45,7 @@ def _original(server: State, reference: dict[str, str]) -> pathlib.Path | None:
     return path if path is not None and os.path.isfile(path) else None
 
 
-def _upload(server: State, request: Request, saver: Callable[[Form], Save]) -> Response:
+def _upload(server: State, request: Request, saver: Callable[[Form], Write]) -> Response:
     try:
         form = parse(request.headers.get("content-type", ""), request.body)
     except NotMultipart:

@@ -36,7 +36,7 @@ def list_files(server: State, request: Request) -> Response:
     paths = entries(folder, home, recurse=_is_true(params.get("recurse")))
     names = [(path, path.relative_to(folder).as_posix()) for path in paths if path.is_file()]
     if _is_true(params.get("full_info")):
-        return json_response([_file_info(path, name) for path, name in names])
+        return json_response([_file_info(server, path, name) for path, name in names])
     if _is_true(params.get("split")):
         return json_response([[name, *name.split("/")] for _, name in names])
     return json_response([name for _, name in names])
@@ -89,7 +89,7 @@ def post_file(server: State, request: Request, file: str) -> Response:
     if path.exists() and not _overwrites(request):
         return CONFLICT
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(request.body)
+    server.folders.write(path, request.body)
     return _written(server, request, path)
 
 
@@ -119,17 +119,19 @@ def move_file(server: State, request: Request, file: str, dest: str) -> Response
 def _written(server: State, request: Request, path: pathlib.Path) -> Response:
     """What the server says of a file that was written: its path, or all about it."""
     name = path.relative_to(_home(server)).as_posix()
-    return json_response(_file_info(path, name) if _is_true(request.params.get("full_info")) else name)
+    return json_response(
+        _file_info(server, path, name) if _is_true(request.params.get("full_info")) else name
+    )
 
 
 def _home(server: State) -> pathlib.Path:
     return server.folders.folder("user")
 
 
-def _file_info(path: pathlib.Path, name: str) -> dict[str, Any]:
+def _file_info(server: State, path: pathlib.Path, name: str) -> dict[str, Any]:
     """A file's path, size in bytes and times in milliseconds."""
     stat = path.stat()
-    modified, created = int(stat.st_mtime * 1000), int(stat.st_ctime * 1000)
+    modified, created = int(stat.st_mtime * 1000), int(server.folders.created(stat) * 1000)
     return {"path": name, "size": stat.st_size, "modified": modified, "created": created}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from comfystub.engine.sessions import Ending
 from comfystub.server import frames
 from comfystub.server.sockets import Socket
 
@@ -15,8 +16,12 @@ class WebSocket:
         self.socket = socket
         #: Whether the server closes the connection now.
         self.over = False
+        #: Whether it closes it as if it had crashed.
+        self.reset = False
         self._out = out
         self._frames = frames.Reader()
+        # Whether it has sent a close frame and waits for the client's.
+        self._closing = False
         # A client may send in one thread and read in another: what it reads stays in order.
         self._lock = threading.Lock()
 
@@ -34,10 +39,21 @@ class WebSocket:
         """Put what the server has said in front of the client."""
         with self._lock:
             for said in self.socket.unread():
-                if isinstance(said, str):
+                if isinstance(said, Ending):
+                    self._end(said)
+                elif isinstance(said, str):
                     self._out += frames.frame(frames.TEXT, said.encode())
                 else:
                     self._out += frames.frame(frames.BINARY, said)
+
+    def _end(self, ending: Ending) -> None:
+        """Close the connection, once the client has answered, or let it break off."""
+        if ending.code is not None:
+            self._send_close(ending.code, ending.reason)
+            self._closing = True
+            return
+        self.reset = ending.reset
+        self.close()
 
     def close(self) -> None:
         """The connection is gone."""
@@ -46,7 +62,10 @@ class WebSocket:
 
     def _take_in(self, message: frames.Message) -> None:
         opcode, payload = message
-        if opcode == frames.TEXT:
+        if self._closing:
+            if opcode == frames.CLOSE:
+                self.close()
+        elif opcode == frames.TEXT:
             self.socket.hear(frames.text(payload))
         elif opcode == frames.BINARY:
             self.socket.hear(payload)
@@ -61,4 +80,8 @@ class WebSocket:
         """Send a close frame after all that was said before: the server waits for no answer to it."""
         self.close()
         self.collect()
-        self._out += frames.close_frame(code)
+        self._send_close(code)
+
+    def _send_close(self, code: int, reason: str = "") -> None:
+        self.socket.session.record.close_code = code
+        self._out += frames.close_frame(code, reason)

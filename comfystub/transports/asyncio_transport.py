@@ -48,15 +48,27 @@ class StubTransport(asyncio.Transport):
         try:
             if _is_running(self._loop):
                 self._loop.call_soon(self._turn)
+                self._show()
             else:
                 self._loop.call_soon_threadsafe(self._turn)
         except RuntimeError:  # the loop is closed: nobody reads any more
             self._closing = True
             self._socket.close()
 
+    def _show(self) -> None:
+        """While the protocol does not read, who asks the socket itself finds out what there is to read.
+
+        httpx does so before it uses a connection again.
+        """
+        if self._paused or self._ended:
+            channel_of(self._socket).wake()
+
     def _turn(self) -> None:
         self._scheduled = False
-        if self._closing or self._paused or self._ended:
+        if self._closing:
+            return
+        if self._paused or self._ended:
+            self._show()
             return
         try:
             self._read()
@@ -66,15 +78,24 @@ class StubTransport(asyncio.Transport):
             self._fail(exc)
 
     def _read(self) -> None:
-        data = self._connection.take(LARGEST_READ)
-        if data is None and self._connection.move():
-            data = self._connection.take(LARGEST_READ)
+        data = self._take()
+        if data is None and not self._closing and self._connection.move():
+            data = self._take()
         if data:
+            channel_of(self._socket).was_read()
             self._pass_on(data)
         elif data is not None:
             self._end()
         if not self._closing and self._connection.poll():
             self._wake()
+
+    def _take(self) -> bytes | None:
+        """What waits to be read; a connection that broke is lost, and nobody is to blame."""
+        try:
+            return self._connection.take(LARGEST_READ)
+        except ConnectionError as exc:
+            self._close(exc)
+            return None
 
     def _pass_on(self, data: bytes) -> None:
         protocol = self._protocol
@@ -93,7 +114,9 @@ class StubTransport(asyncio.Transport):
         """The server has closed its end."""
         self._ended = True
         protocol: Any = self._protocol
-        if not protocol.eof_received():
+        if protocol.eof_received():
+            self._show()
+        else:
             self.close()
 
     def _fail(self, exc: BaseException) -> None:
@@ -122,7 +145,10 @@ class StubTransport(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if data and not self._closing and not self._connection.over:
-            self._connection.receive(bytes(data))
+            try:
+                self._connection.receive(bytes(data))
+            except ConnectionError as exc:
+                self._close(exc)
 
     def can_write_eof(self) -> bool:
         return True

@@ -6,9 +6,13 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from comfystub.server.http import Response
+from comfystub.engine.clock import VirtualClock
+from comfystub.server.faults import REFUSED
+from comfystub.server.http import REFUSES, Request, Response
 from comfystub.server.place import NOBODY, Place, Responder, lies_below
+from comfystub.transports.calling import calling
 from comfystub.transports.origins import port_of
+from comfystub.transports.outcomes import HTTPX, MESSAGES, outcome, pause, whole
 from comfystub.transports.registry import Refused, registry
 from comfystub.transports.seams import Seam
 
@@ -31,12 +35,10 @@ def _upgrades(request: httpx.Request) -> bool:
     return "upgrade" in request.headers
 
 
-def ask(place: Place, request: httpx.Request, body: bytes) -> httpx.Response:
-    """Put a request, whose body was read, to the server at a place."""
-    url = request.url
-    query = url.query.decode("ascii")
-    asked = place.request(request.method, _path(url), query, _headers(request), body)
-    return to_httpx(place.responder.respond(asked))
+def _asked(place: Place, request: httpx.Request, body: bytes) -> Request:
+    """A request, whose body was read, as the server at a place sees it."""
+    query = request.url.query.decode("ascii")
+    return place.request(request.method, _path(request.url), query, _headers(request), body)
 
 
 def _path(url: httpx.URL) -> str:
@@ -65,7 +67,13 @@ def _make_sync(original: Callable[..., Any]) -> Callable[..., Any]:
         if place is None:
             response: httpx.Response = original(self, request)
             return response
-        return ask(place, request, request.read())
+        asked = _asked(place, request, request.read())
+        if place.responder.troubled:  # what only bytes show, httpcore is to see
+            place.responder.expect(asked)
+            with calling(asked):
+                response = original(self, request)
+            return response
+        return to_httpx(place.responder.turn().respond(asked))
 
     return handle_request
 
@@ -77,9 +85,14 @@ def _make_async(original: Callable[..., Any]) -> Callable[..., Any]:
         if place is None:
             response: httpx.Response = await original(self, request)
             return response
-        body = await request.aread()
+        asked = _asked(place, request, await request.aread())
+        if place.responder.troubled:
+            place.responder.expect(asked)
+            with calling(asked):
+                response = await original(self, request)
+            return response
         await _turn()
-        return ask(place, request, body)
+        return to_httpx(place.responder.turn().respond(asked))
 
     return handle_async_request
 
@@ -105,20 +118,48 @@ def transport(responder: Responder, prefix: str) -> httpx.MockTransport:
     import httpx
 
     def handler(request: httpx.Request) -> httpx.Response:
-        return ask(_place(responder, prefix, request), request, request.content)
+        response, wait, failure = _answer(responder, prefix, request)
+        pause(responder.clock, wait)
+        return _arrived(request, response, failure)
 
     return httpx.MockTransport(handler)
 
 
 def async_transport(responder: Responder, prefix: str) -> httpx.MockTransport:
     """A transport for async clients, as ``transport`` is one for sync ones."""
+    import anyio
     import httpx
 
     async def handler(request: httpx.Request) -> httpx.Response:
         await _turn()
-        return ask(_place(responder, prefix, request), request, request.content)
+        response, wait, failure = _answer(responder, prefix, request)
+        if isinstance(responder.clock, VirtualClock):
+            responder.clock.advance(wait)
+        elif wait:
+            await anyio.sleep(wait)
+        return _arrived(request, response, failure)
 
     return httpx.MockTransport(handler)
+
+
+def _answer(responder: Responder, prefix: str, request: httpx.Request) -> tuple[Response, float, str | None]:
+    """The server's answer, how many seconds it takes, and what goes wrong with it."""
+    place = _place(responder, prefix, request)
+    asked = _asked(place, request, request.content)
+    if not responder.admits(asked):
+        return REFUSED, 0.0, REFUSES
+    asked.admitted = True
+    response = place.responder.turn().respond(asked)
+    return response, *outcome(response, request.extensions.get("timeout", {}).get("read"))
+
+
+def _arrived(request: httpx.Request, response: Response, failure: str | None) -> httpx.Response:
+    """The answer as the client gets it.  Raises what httpx does when it does not arrive."""
+    if failure is None:
+        return to_httpx(whole(response))
+    import httpx
+
+    raise getattr(httpx, HTTPX[failure])(MESSAGES[failure], request=request)
 
 
 def _place(responder: Responder, prefix: str, request: httpx.Request) -> Place:

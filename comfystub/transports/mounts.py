@@ -12,10 +12,12 @@ from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from comfystub.server.http import REFUSES
 from comfystub.server.place import Place, Responder, lies_below
 from comfystub.transports.httpx_seam import transport
 from comfystub.transports.origins import Origin, port_of
-from comfystub.transports.requests_seam import ask, to_urllib3
+from comfystub.transports.outcomes import MESSAGES, REQUESTS, outcome, pause, whole
+from comfystub.transports.requests_seam import asked, to_urllib3
 
 if TYPE_CHECKING:
     import httpx
@@ -84,7 +86,16 @@ def mount_responses(
         def get_response(self, request: requests.PreparedRequest) -> HTTPResponse:
             place = self._place_of(request)
             assert place is not None
-            return to_urllib3(ask(place, request), str(request.method))
+            call = asked(place, request)
+            if not responder.admits(call):
+                raise _failed(REFUSES, request)
+            call.admitted = True
+            response = responder.turn().respond(call)
+            wait, failure = outcome(response, _patience(request))
+            pause(responder.clock, wait)
+            if failure is not None:
+                raise _failed(failure, request)
+            return to_urllib3(whole(response), str(request.method))
 
         def _place_of(self, request: requests.PreparedRequest) -> Place | None:
             """The place that a request is for, ``None`` when it is for another server."""
@@ -97,3 +108,18 @@ def mount_responses(
 
     mounted.add(Mount("ANY", "http://comfystub/"))
     return mounted
+
+
+def _failed(failure: str, request: requests.PreparedRequest) -> Exception:
+    """What requests raises when an answer does not arrive."""
+    import requests
+
+    error: Exception = getattr(requests.exceptions, REQUESTS[failure])(MESSAGES[failure], request=request)
+    return error
+
+
+def _patience(request: Any) -> float | None:
+    """The read time-out of a call, as ``responses`` hands it on."""
+    timeout: Any = getattr(request, "req_kwargs", {}).get("timeout")
+    read = timeout[1] if isinstance(timeout, tuple) else timeout
+    return None if read is None else float(read)

@@ -11,10 +11,13 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
+from comfystub.engine.clock import Clock, VirtualClock
 from comfystub.server.connection import Connection
 from comfystub.server.place import NOBODY, Place, Responder, lies_below
+from comfystub.transports.callers import is_exempt
 from comfystub.transports.origins import Origin
-from comfystub.transports.seams import Seam
+from comfystub.transports.seams import NamedSeam, Names, Seam
+from comfystub.transports.virtual import virtual_time
 from comfystub.transports.watcher import ImportWatcher
 
 
@@ -23,7 +26,7 @@ class Active:
     """A stub that is in force.
 
     ``holder`` is whoever opened it, ``before`` are the environment variables it set, as they were,
-    ``number`` grows from one that is entered to the next.
+    ``clock`` is the server's, ``number`` grows from one that is entered to the next.
     """
 
     holder: Any
@@ -31,6 +34,7 @@ class Active:
     responder: Responder
     refuses_others: bool
     before: dict[str, str | None]
+    clock: Clock
     number: int = 0
 
 
@@ -46,6 +50,8 @@ class Registry:
         self._by_address: dict[tuple[str, int], list[Place]] = {}
         self._refuses_others = False
         self._seams: list[Seam] = []
+        self._time_seams: list[Seam] = []
+        self._names = Names(spared=is_exempt)
         self._modules: set[str] = set()
         self._watcher = ImportWatcher(self._modules, self._imported)
         # Clients' connections that are open, and what they were opened to.
@@ -60,6 +66,11 @@ class Registry:
         self._seams.append(seam)
         self._modules.add(seam.module)
 
+    def add_time_seam(self, seam: Seam) -> None:
+        """Make a seam known that is opened with the first stub whose clock is virtual."""
+        self._time_seams.append(seam)
+        self._modules.add(seam.module)
+
     def enter(self, active: Active) -> None:
         """Put a stub in force."""
         with self._lock:
@@ -70,6 +81,16 @@ class Registry:
                 sys.meta_path.insert(0, self._watcher)
             for seam in self._seams:
                 seam.open(active.number)
+            if isinstance(active.clock, VirtualClock):
+                self._enter_virtual_time(active.clock, active.number)
+
+    def _enter_virtual_time(self, clock: VirtualClock, number: int) -> None:
+        is_first = virtual_time.present is None
+        virtual_time.enter(clock)
+        for seam in self._time_seams:
+            seam.open(number)
+        if is_first:
+            self._names.hook(seam for seam in self._time_seams if isinstance(seam, NamedSeam))
 
     def leave(self, active: Active) -> list[Active]:
         """Take a stub out of force, and the hooks that were made for it; with the last one, all of them.
@@ -81,6 +102,8 @@ class Registry:
             inside = self._active[position + 1 :]
             self._active = self._active[:position] + inside
             self._rebuild()
+            if isinstance(active.clock, VirtualClock):
+                virtual_time.leave(active.clock)
             self._tidy()
             for connection, address in list(self._connections.items()):
                 if not self._is_served(connection, address):
@@ -95,6 +118,10 @@ class Registry:
     def innermost(self) -> Any:
         """The holder of the innermost stub, ``None`` without one."""
         return self._active[-1].holder if self._active else None
+
+    def holders(self) -> list[Any]:
+        """The holders of the stubs in force, innermost last."""
+        return [active.holder for active in self._active]
 
     def find(self, host: str, port: int, path: str) -> Place | None:
         """Who answers a call; ``None`` when it goes its own way.
@@ -143,6 +170,13 @@ class Registry:
             for seam in self._seams if self._active else ():
                 if seam.module == module:
                     seam.open(self._active[0].number)
+            virtual = self._with_virtual_clock()
+            for seam in self._time_seams if virtual else ():
+                if seam.module == module:
+                    seam.open(virtual[0].number)
+
+    def _with_virtual_clock(self) -> list[Active]:
+        return [active for active in self._active if isinstance(active.clock, VirtualClock)]
 
     def _tidy(self) -> None:
         """Take away what serves nobody any more."""
@@ -152,6 +186,11 @@ class Registry:
             newest = self._active[-1].number if self._active else 0
             for seam in self._seams:
                 seam.close(newest)
+            virtual = self._with_virtual_clock()
+            for seam in self._time_seams:
+                seam.close(virtual[-1].number if virtual else 0)
+            if not virtual:
+                self._names.put_back()
 
 
 #: The process has one set of seams, so it has one registry.

@@ -8,8 +8,9 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from comfystub.server.http import REASONS, Response
+from comfystub.server.http import REASONS, Request, Response
 from comfystub.server.place import Place
+from comfystub.transports.calling import calling
 from comfystub.transports.origins import port_of
 from comfystub.transports.registry import Refused, registry
 from comfystub.transports.seams import Seam
@@ -25,24 +26,33 @@ def _make(original: Callable[..., Any]) -> Callable[..., Any]:
     def send(
         self: HTTPAdapter, request: requests.PreparedRequest, *args: Any, **kwargs: Any
     ) -> requests.Response:
-        import requests
-
-        if _retries(self):
-            # Retrying is urllib3's affair; it gets there over a socket.
-            tried: requests.Response = original(self, request, *args, **kwargs)
-            return tried
-        parts = urlsplit(str(request.url))
-        try:
-            place = registry.find(parts.hostname or "", port_of(parts.scheme, parts.port), parts.path or "/")
-        except Refused as refused:
-            raise requests.ConnectionError(str(refused), request=request) from None
+        place = _find(request)
         if place is None:
             response: requests.Response = original(self, request, *args, **kwargs)
             return response
-        answer = ask(place, request)
+        call = asked(place, request)
+        if place.responder.troubled or _retries(self):
+            # What only bytes show, and when to try again, is urllib3's affair; it gets there over a socket.
+            if request.body is not None:
+                request.body = call.body  # it may have been a file, which is read now
+            place.responder.expect(call)
+            with calling(call):
+                response = original(self, request, *args, **kwargs)
+            return response
+        answer = place.responder.turn().respond(call)
         return self.build_response(request, to_urllib3(answer, str(request.method)))
 
     return send
+
+
+def _find(request: requests.PreparedRequest) -> Place | None:
+    parts = urlsplit(str(request.url))
+    try:
+        return registry.find(parts.hostname or "", port_of(parts.scheme, parts.port), parts.path or "/")
+    except Refused as refused:
+        import requests
+
+        raise requests.ConnectionError(str(refused), request=request) from None
 
 
 def _retries(adapter: HTTPAdapter) -> bool:
@@ -51,13 +61,12 @@ def _retries(adapter: HTTPAdapter) -> bool:
     return retries.total != 0 or bool(retries.status_forcelist)
 
 
-def ask(place: Place, request: requests.PreparedRequest) -> Response:
-    """Put a prepared request to the server at a place."""
+def asked(place: Place, request: requests.PreparedRequest) -> Request:
+    """A prepared request as the server at a place sees it."""
     parts = urlsplit(str(request.url))
     headers = {name.lower(): _text(value) for name, value in request.headers.items()}
     headers.setdefault("host", parts.netloc.rpartition("@")[-1])
-    asked = place.request(str(request.method), parts.path, parts.query, headers, body_of(request))
-    return place.responder.respond(asked)
+    return place.request(str(request.method), parts.path, parts.query, headers, body_of(request))
 
 
 def _text(value: str | bytes) -> str:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from comfystub.transports.calling import present
 from comfystub.transports.names import Names, is_address
 from comfystub.transports.origins import DEFAULT_PORTS
 from comfystub.transports.registry import Refused, registry
@@ -65,8 +66,8 @@ def is_tcp(sock: socket.socket, address: Any) -> bool:
 def _connect(sock: socket.socket, address: Any, caller: str = "") -> bool:
     """Connect a socket to the stub at an address; whether there is one.
 
-    Raises ``OSError`` where there is none and other hosts are refused, and for a socket that is
-    connected.
+    Raises ``OSError`` where there is none and other hosts are refused, where a fault lets nobody
+    listen, and for a socket that is connected.
     """
     if not is_tcp(sock, address):
         return False
@@ -80,9 +81,14 @@ def _connect(sock: socket.socket, address: Any, caller: str = "") -> bool:
         raise ConnectionRefusedError(errno.ECONNREFUSED, str(refused)) from None
     if found is None:
         return False
+    call = present()
+    if not found[0].responder.admits(call):
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
     if isinstance(sock, Stubbed):
         raise OSError(errno.EISCONN, "Transport endpoint is already connected")
-    attach(sock, host, address, registry.connect(host, port))
+    connection = registry.connect(host, port)
+    connection.admitted = call is not None
+    attach(sock, host, address, connection)
     return True
 
 

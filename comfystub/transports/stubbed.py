@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import select
 import socket
 import threading
 import weakref
@@ -17,11 +18,16 @@ from typing import Any
 
 from comfystub.server.connection import Connection, nobody_waits
 from comfystub.transports.names import is_address
+from comfystub.transports.virtual import virtual_time
+from comfystub.transports.waiting import Released
 
 #: The class below Python's own, whose methods see the pair.
 _RAW = socket.SocketType
 # A plain number: the enumeration's own takes its time.
 _PEEK = int(socket.MSG_PEEK)
+_DONT_WAIT = int(getattr(socket, "MSG_DONTWAIT", 0))
+# While a virtual clock is in force, that of the module may be another.
+_select, _poll = select.select, getattr(select, "poll", None)
 
 
 class Channel:
@@ -53,6 +59,11 @@ class Channel:
         if self._closed:
             self._peer.close()
 
+    def was_read(self) -> None:
+        """Somebody has read, and not through the socket: it may have nothing to read any more."""
+        if self._lit:
+            self.update()
+
     def _follow(self) -> None:
         # Asked again after each change: who saw it readable until then did not wake it.
         while not self._closed and (readable := self.connection.poll()) != self._lit:
@@ -74,11 +85,25 @@ class Channel:
         while (data := connection.take(limit, flags & _PEEK != 0)) is None:
             if not connection.move():
                 self.update()
-                # Sleeps until the file descriptor is readable, or as long as the socket's time-out says.
-                _RAW.recv(owner, 1, flags | _PEEK)
+                self._sleep(owner, flags)
         if not connection.out:
             self.update()
         return data
+
+    def _sleep(self, owner: socket.socket, flags: int) -> None:
+        """Wait until there is something to read, or raise what a read does after the socket's time-out."""
+        present, timeout = virtual_time.present, owner.gettimeout()
+        if present is None or timeout == 0 or flags & _DONT_WAIT:
+            _sleep_really(owner, flags)
+            return
+        really = functools.partial(_is_readable, owner)
+        try:
+            came = present.waiters.wait(timeout, ready=self.connection.poll, really=really)
+        except Released:
+            _sleep_really(owner, flags)
+        else:
+            if not came:
+                raise TimeoutError("timed out")
 
     def linger(self, owner: socket.socket) -> None:
         """Let a thread that was woken for a socket, and has not got round to it, find it still.
@@ -102,6 +127,27 @@ class Channel:
             self._lock.release()
         self.connection.wake = nobody_waits
         self.connection.close()
+
+
+def _sleep_really(owner: socket.socket, flags: int) -> None:
+    """Have the kernel wake this thread when the file descriptor is readable, or after the time-out."""
+    _RAW.recv(owner, 1, flags | _PEEK)
+
+
+def _is_readable(owner: socket.socket, seconds: float) -> bool:
+    """Wait until a socket's file descriptor is readable, or so many real seconds; whether it is.
+
+    One that was closed is.
+    """
+    descriptor = owner.fileno()
+    if descriptor < 0:
+        return True
+    if _poll is None:
+        return bool(_select([descriptor], [], [], seconds)[0])
+    # Which knows no largest descriptor, and takes one that another thread has just closed.
+    waiting = _poll()
+    waiting.register(descriptor, select.POLLIN)
+    return bool(waiting.poll(seconds * 1000))
 
 
 #: The channels of stubbed sockets by the id of the socket, whose class has no room for attributes.

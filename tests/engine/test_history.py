@@ -15,6 +15,8 @@ from comfystub.engine.pacing import ByHand
 
 def job(prompt_id: str) -> Job:
     return Job(
+        ordinal=1,
+        submitted=0.0,
         number=0,
         prompt_id=prompt_id,
         workflow={},

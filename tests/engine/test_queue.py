@@ -19,6 +19,8 @@ from comfystub.engine.queue import PromptQueue
 def job(prompt_id: str, number: float = 0, **others: Any) -> Job:
     """A job that nothing is done with."""
     return Job(
+        ordinal=1,
+        submitted=0.0,
         number=number,
         prompt_id=prompt_id,
         workflow={},

@@ -237,7 +237,7 @@ WRONG: list[Any] = [
     ({"object_info": {"KSampler": "x"}}, TypeError, "object_info= takes"),
     ({"object_info": "/nowhere.json"}, FileNotFoundError, "/nowhere.json"),
     ({"unknown_nodes": "ignore"}, ValueError, "unknown_nodes= takes 'reject' or 'accept', not 'ignore'"),
-    ({"pace": "fast"}, ValueError, "pace= takes 'instant', 'manual' or a number of looks from 0 on, not 'fast'"),
+    ({"pace": "fast"}, ValueError, "pace= takes 'instant', 'manual', a number of looks from 0 on or a comfystub.Timed, not 'fast'"),
     ({"pace": -1}, ValueError, "not -1"),
     ({"pace": True}, ValueError, "not True"),
     ({"pace": 1.5}, ValueError, "not 1.5"),
