@@ -41,6 +41,8 @@ class Connection:
         self.admitted = False
         # Whether the answer to the last call is still to come, perhaps for ever.
         self._owes_an_answer = False
+        # Cancels one that is to come later.
+        self._forget_answer: Callable[[], None] | None = None
         #: Called, in any thread, when ``poll`` may have something else to say.
         self.wake: Callable[[], None] = nobody_waits
 
@@ -108,6 +110,8 @@ class Connection:
         """End the connection, whoever wishes it.  What the server said before can still be read."""
         if not self.over:
             self._closed = True
+            if self._forget_answer is not None:
+                self._forget_answer()
             if self._websocket is not None:
                 self._websocket.close()
             self.wake()
@@ -144,7 +148,7 @@ class Connection:
         if delivery is not None and (delivery.after or delivery.silent):
             self._owes_an_answer = True
         if delivery is not None and delivery.after:
-            server.clock.call_at(server.clock.time() + delivery.after, arrive)
+            self._forget_answer = server.clock.call_at(server.clock.time() + delivery.after, arrive)
         else:
             arrive()
 

@@ -113,12 +113,16 @@ class Waiters:
         came = ready or (_never if really is None else lambda: really(0))
         quiet = False
         with self._among(waiter):
-            while not came():
+            while True:
+                # Before what is waited for is looked for: who brings it afterwards was seen to be there.
+                version, calm = self._look(waiter, quiet)
+                if came():
+                    return True
                 if self.timeline.elapsed >= until:
                     return False
                 if self._over:
                     raise Released(None if seconds is None else (until - self.timeline.elapsed) / SECOND)
-                alarm_rang = self._jump(waiter, quiet)
+                alarm_rang = self._jump(waiter, version, calm)
                 if alarm_rang and returns_early:
                     return False
                 quiet = False
@@ -126,7 +130,6 @@ class Waiters:
                     came_really, quiet = self._pause(waiter, really)
                     if came_really:
                         return True
-        return True
 
     @contextlib.contextmanager
     def waiting(self, ready: Callable[[], bool] | None) -> Iterator[None]:
@@ -182,13 +185,18 @@ class Waiters:
             alarm = self.timeline.alarms.first()
             return waiter.until if alarm is None else min(alarm.when, waiter.until)
 
-    def _jump(self, waiter: Waiter, quiet: bool) -> bool | None:
+    def _look(self, waiter: Waiter, quiet: bool) -> tuple[int, bool]:
+        """The state of things now, and whether a jump may be made if that is the same then."""
+        with self.timeline.changed:
+            return self._version, self._is_calm(waiter, quiet)
+
+    def _jump(self, waiter: Waiter, version: int, calm: bool) -> bool | None:
         """Jump if it may be: whether an alarm was called then, ``None`` if it may not."""
         timeline = self.timeline
         with timeline.changed:
-            version, waiters = self._version, list(self._waiters)
+            others = [other for other in self._waiters if other is not waiter]
         # Asked without the lock, since they may take others.
-        if any(self._is_awake(other) for other in waiters if other is not waiter):
+        if any(map(self._is_awake, others)):
             return None
         goal = self._goal(waiter)
         if goal == math.inf:
@@ -197,7 +205,7 @@ class Waiters:
             if self._version != version or self._leader() is not waiter:
                 return None
             length = goal - timeline.elapsed
-            if not (self._is_calm(waiter, quiet) or self._passed(waiter) >= length):
+            if not (calm or self._passed(waiter) >= length):
                 return None
             # Who calls an alarm does not wait.
             self._waiters.remove(waiter)

@@ -160,7 +160,8 @@ def test_websocket_app_that_pings(stub: comfystub.Stub) -> None:
     )
     with running(client, ping_interval=30, ping_timeout=10):
         time.sleep(100)
-        assert pongs == [30, 60, 90]
+        # websocket-client before 1.7 lets the first interval pass.
+        assert pongs in ([30, 60, 90], [60, 90])
         assert errors == []
 
 

@@ -184,6 +184,15 @@ def test_a_thread_is_joined_when_it_is_over(stub: comfystub.Stub, start: Start) 
     assert stub.clock.elapsed == 7
 
 
+def test_a_thread_that_is_just_ending_is_not_overtaken(stub: comfystub.Stub, start: Start) -> None:
+    # It is not counted any more then, and alive for another moment.
+    for _ in range(200):
+        thread = start(int)
+        thread.join(60)
+        assert not thread.is_alive()
+    assert stub.clock.elapsed == 0
+
+
 def test_what_is_there_is_not_waited_for(stub: comfystub.Stub) -> None:
     event, things = threading.Event(), queue.SimpleQueue[int]()
     event.set()

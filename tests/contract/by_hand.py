@@ -19,6 +19,7 @@ from contract.clients import (
     Answer,
     AsyncClient,
     Closed,
+    Failures,
     Listener,
     NothingCame,
     SyncClient,
@@ -50,9 +51,9 @@ class Stream(ABC):
         await self._fill(lambda: len(self._data) >= size, timeout)
         return self._cut(size)
 
-    async def take_line_of(self, mark: bytes) -> bytes:
+    async def take_line_of(self, mark: bytes, timeout: float) -> bytes:
         """All up to a mark, which is taken too."""
-        await self._fill(lambda: mark in self._data, PATIENCE)
+        await self._fill(lambda: mark in self._data, timeout)
         return self._cut(self._data.index(mark) + len(mark))
 
     async def peek(self, size: int, timeout: float) -> bytes:
@@ -131,13 +132,16 @@ class FrameListener(Listener):
 
     async def receive(self, timeout: float = PATIENCE) -> str | bytes:
         while True:
-            opcode, payload = await self._frame(timeout)
+            try:
+                opcode, payload = await self._frame(timeout)
+            except LOST:
+                raise Closed from None
             if opcode == TEXT:
                 return payload.decode()
             if opcode == BINARY:
                 return payload
             if opcode == CLOSE:
-                raise Closed
+                raise Closed(int.from_bytes(payload[:2], "big") or None)
             assert opcode == PING, f"a frame with opcode {opcode}"
 
     async def _frame(self, timeout: float) -> tuple[int, bytes]:
@@ -199,9 +203,9 @@ class ByHand(Encoding):
         stream = kept or await self._dial(url)
         try:
             found = await self._ask(stream, *request)
-        except LOST:
+        except Exception as error:
             await stream.close()
-            if kept is None:
+            if kept is None or not isinstance(error, LOST):
                 raise
             # The server may have closed it since.
             stream = await self._dial(url)
@@ -214,8 +218,9 @@ class ByHand(Encoding):
         self, stream: Stream, method: str, url: str, headers: dict[str, str], body: bytes | None
     ) -> Answer:
         await self._send_head(stream, method, url, headers, body or b"")
-        status, found = await self._head(stream)
-        return answer(status, found.items(), await stream.take(int(found.get("content-length", 0))))
+        status, found = await self._head(stream, self.patience)
+        body = await stream.take(int(found.get("content-length", 0)))
+        return answer(status, found.items(), body)
 
     async def _send_head(
         self, stream: Stream, method: str, url: str, headers: dict[str, str], body: bytes = b""
@@ -226,8 +231,8 @@ class ByHand(Encoding):
         lines += [f"{name}: {value}" for name, value in headers.items()]
         await stream.send("\r\n".join([*lines, "", ""]).encode() + body)
 
-    async def _head(self, stream: Stream) -> tuple[int, dict[str, str]]:
-        first, *lines = (await stream.take_line_of(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    async def _head(self, stream: Stream, timeout: float = PATIENCE) -> tuple[int, dict[str, str]]:
+        first, *lines = (await stream.take_line_of(b"\r\n\r\n", timeout)).decode("latin-1").split("\r\n")
         version, status, _ = first.split(" ", 2)
         assert version in ("HTTP/1.1", "HTTP/1.0")
         pairs = (line.split(": ", 1) for line in lines if line)
@@ -254,6 +259,9 @@ class ByHand(Encoding):
 
 class RawSocket(ByHand, SyncClient):
     unreachable = ws_unreachable = (ConnectionRefusedError,)
+    failures = Failures(
+        reset=(ConnectionResetError,), hung_up=(Closed,), cut=(Closed,), times_out=(NothingCame,)
+    )
 
     async def dial(self, host: str, port: int, tls: bool) -> Stream:
         return SocketStream(host, port, tls)
@@ -261,6 +269,9 @@ class RawSocket(ByHand, SyncClient):
 
 class Anyio(ByHand, AsyncClient):
     unreachable = ws_unreachable = (OSError,)
+    failures = Failures(
+        reset=(anyio.BrokenResourceError,), hung_up=(Closed,), cut=(Closed,), times_out=(NothingCame,)
+    )
 
     async def dial(self, host: str, port: int, tls: bool) -> Stream:
         options: dict[str, Any] = {"ssl_context": trusting(), "tls_standard_compatible": False} if tls else {}

@@ -13,7 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from calls import in_thread
@@ -34,11 +34,32 @@ class NothingCame(Exception):
 
 
 class Closed(Exception):
-    """The server's end of a WebSocket is gone."""
+    """The server's end of a WebSocket is gone; ``code`` is what it was closed with, if the library tells."""
+
+    def __init__(self, code: int | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Failures(NamedTuple):
+    """What a library for HTTP raises, of each the exact types.
+
+    ``reset`` and ``hung_up`` are what comes in the place of an answer, ``cut`` in the middle of its body,
+    ``left_over`` when it is longer than it says: nothing, where the library does not notice.
+    """
+
+    reset: tuple[type[Exception], ...]
+    hung_up: tuple[type[Exception], ...]
+    cut: tuple[type[Exception], ...]
+    times_out: tuple[type[Exception], ...]
+    left_over: tuple[type[Exception], ...] = ()
 
 
 class Listener(ABC):
     """A client's end of a WebSocket."""
+
+    #: Whether it tells the code that it was closed with.
+    tells_the_code = True
 
     @abstractmethod
     async def receive(self, timeout: float = PATIENCE) -> str | bytes:
@@ -61,6 +82,9 @@ class Client(ABC):
     #: What the libraries raise when a host cannot be reached: for HTTP, for WebSockets.
     unreachable: tuple[type[Exception], ...]
     ws_unreachable: tuple[type[Exception], ...]
+    #: What else the library for HTTP raises, and how often it connects for a call before it raises that.
+    failures: Failures
+    tries = 1
     #: What the library for WebSockets raises when the server refuses to open one.
     not_upgraded: tuple[type[Exception], ...]
     #: Whether that library notices a connection that ends without a goodbye.
@@ -69,6 +93,8 @@ class Client(ABC):
     def __init__(self, url: str) -> None:
         #: The server's address; a scenario may turn to another one.
         self.url = url
+        #: How many seconds a call waits for something to read.
+        self.patience = PATIENCE
         self._listeners: list[Listener] = []
 
     @classmethod

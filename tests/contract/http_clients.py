@@ -6,6 +6,7 @@ import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from contract.clients import (
     Answer,
     AsyncClient,
     Client,
+    Failures,
     Files,
     SyncClient,
     answer,
@@ -30,13 +32,34 @@ from contract.clients import (
 #: Tries again at once, so that a call that is refused for good ends soon.
 RETRY = Retry(total=2, backoff_factor=0, status_forcelist=(502, 503, 504))
 
+#: Whether requests minds a body that is shorter than it says: urllib3 does so for it since 2.0.
+COUNTS = not version("urllib3").startswith("1.")
+
+OF_HTTPX = Failures(
+    reset=(httpx.ReadError,),
+    hung_up=(httpx.RemoteProtocolError,),
+    cut=(httpx.RemoteProtocolError,),
+    times_out=(httpx.ReadTimeout,),
+)
+OF_HTTP_CLIENT = Failures(
+    reset=(ConnectionResetError,),
+    hung_up=(http.client.RemoteDisconnected,),
+    cut=(http.client.IncompleteRead,),
+    times_out=(TimeoutError,),
+)
+
+
+def _httpx_timeout(client: Client) -> httpx.Timeout:
+    return httpx.Timeout(PATIENCE, read=client.patience)
+
 
 class Httpx(SyncClient):
     unreachable = (httpx.ConnectError,)
+    failures = OF_HTTPX
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self.session = httpx.Client(verify=False, timeout=PATIENCE)
+        self.session = httpx.Client(verify=False)
 
     async def close(self) -> None:
         self.session.close()
@@ -44,16 +67,19 @@ class Httpx(SyncClient):
     async def request(
         self, method: str, path: str, *, body: bytes | None = None, fields: Any = None, **options: Any
     ) -> Answer:
-        response = self.session.request(method, self.url + path, content=body, data=fields, **options)
+        response = self.session.request(
+            method, self.url + path, content=body, data=fields, timeout=_httpx_timeout(self), **options
+        )
         return answer(response.status_code, response.headers.items(), response.content)
 
 
 class AsyncHttpx(AsyncClient):
     unreachable = (httpx.ConnectError,)
+    failures = OF_HTTPX
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self.session = httpx.AsyncClient(verify=False, timeout=PATIENCE)
+        self.session = httpx.AsyncClient(verify=False)
 
     async def close(self) -> None:
         await self.session.aclose()
@@ -61,12 +87,20 @@ class AsyncHttpx(AsyncClient):
     async def request(
         self, method: str, path: str, *, body: bytes | None = None, fields: Any = None, **options: Any
     ) -> Answer:
-        response = await self.session.request(method, self.url + path, content=body, data=fields, **options)
+        response = await self.session.request(
+            method, self.url + path, content=body, data=fields, timeout=_httpx_timeout(self), **options
+        )
         return answer(response.status_code, response.headers.items(), response.content)
 
 
 class Requests(SyncClient):
     unreachable = (requests.ConnectionError,)
+    failures = Failures(
+        reset=(requests.ConnectionError,),
+        hung_up=(requests.ConnectionError,),
+        cut=(requests.exceptions.ChunkedEncodingError,) if COUNTS else (),
+        times_out=(requests.ReadTimeout,),
+    )
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -80,12 +114,15 @@ class Requests(SyncClient):
         self, method: str, path: str, *, body: bytes | None = None, fields: Any = None, **options: Any
     ) -> Answer:
         data = fields if body is None else body
-        response = self.session.request(method, self.url + path, data=data, timeout=PATIENCE, **options)
+        timeout = (PATIENCE, self.patience)
+        response = self.session.request(method, self.url + path, data=data, timeout=timeout, **options)
         return answer(response.status_code, response.headers.items(), response.content)
 
 
 class RequestsWithRetry(Requests):
     """A session that was told to try again, and so leaves it all to urllib3."""
+
+    tries = 3
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -95,6 +132,13 @@ class RequestsWithRetry(Requests):
 
 class Urllib3(SyncClient):
     unreachable = (urllib3.exceptions.MaxRetryError,)
+    failures = Failures(
+        reset=(urllib3.exceptions.ProtocolError,),
+        hung_up=(urllib3.exceptions.ProtocolError,),
+        cut=(urllib3.exceptions.ProtocolError,),
+        times_out=(urllib3.exceptions.ReadTimeoutError,),
+    )
+    tries = 3
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -121,7 +165,8 @@ class Urllib3(SyncClient):
         path, body, sent = encoded(path, json, body, None, None, params, headers)
         if body is not None:
             options["body"] = body
-        response = self._pools.request(method, self.url + path, headers=sent, timeout=PATIENCE, **options)
+        timeout = urllib3.Timeout(connect=PATIENCE, read=self.patience)
+        response = self._pools.request(method, self.url + path, headers=sent, timeout=timeout, **options)
         return answer(response.status, response.headers.items(), response.data)
 
 
@@ -149,6 +194,7 @@ class Encoding(Client):
 
 class UrllibRequest(Encoding, SyncClient):
     unreachable = (urllib.error.URLError,)
+    failures = OF_HTTP_CLIENT
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -157,7 +203,7 @@ class UrllibRequest(Encoding, SyncClient):
     async def put(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         request = urllib.request.Request(self.url + target, body, headers, method=method)
         try:
-            response = self._opener.open(request, timeout=PATIENCE)
+            response = self._opener.open(request, timeout=self.patience)
         except urllib.error.HTTPError as error:
             response = error
         with response:
@@ -168,6 +214,7 @@ class HttpClient(Encoding, SyncClient):
     """``http.client``, with a connection to each server that is kept."""
 
     unreachable = (ConnectionRefusedError,)
+    failures = OF_HTTP_CLIENT
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -183,10 +230,12 @@ class HttpClient(Encoding, SyncClient):
         kept = self._connections.pop(netloc, None)
         try:
             connection = kept or self._connect(scheme, netloc)
+            if kept is not None and kept.sock is not None:
+                kept.sock.settimeout(self.patience)
             found = self._ask(connection, method, path + target, body, headers)
-        except ConnectionError:
+        except Exception as error:
             connection.close()
-            if kept is None:
+            if kept is None or not isinstance(error, ConnectionError):
                 raise
             # The server may have closed it since.
             connection = self._connect(scheme, netloc)
@@ -209,5 +258,5 @@ class HttpClient(Encoding, SyncClient):
 
     def _connect(self, scheme: str, netloc: str) -> http.client.HTTPConnection:
         if scheme == "https":
-            return http.client.HTTPSConnection(netloc, timeout=PATIENCE, context=trusting())
-        return http.client.HTTPConnection(netloc, timeout=PATIENCE)
+            return http.client.HTTPSConnection(netloc, timeout=self.patience, context=trusting())
+        return http.client.HTTPConnection(netloc, timeout=self.patience)

@@ -9,7 +9,17 @@ from typing import Any
 
 import aiohttp
 
-from contract.clients import PATIENCE, Answer, AsyncClient, Closed, Files, Listener, NothingCame, answer
+from contract.clients import (
+    PATIENCE,
+    Answer,
+    AsyncClient,
+    Closed,
+    Failures,
+    Files,
+    Listener,
+    NothingCame,
+    answer,
+)
 
 MESSAGES = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
@@ -24,7 +34,7 @@ class AiohttpListener(Listener):
         except asyncio.TimeoutError:
             raise NothingCame from None
         if message.type not in MESSAGES:
-            raise Closed
+            raise Closed(self._socket.close_code)
         data: str | bytes = message.data
         return data
 
@@ -39,12 +49,17 @@ class AiohttpSession(AsyncClient):
     """The HTTP half."""
 
     unreachable = (aiohttp.ClientConnectorError,)
+    failures = Failures(
+        reset=(aiohttp.ClientOSError,),
+        hung_up=(aiohttp.ServerDisconnectedError,),
+        cut=(aiohttp.ClientPayloadError,),
+        times_out=(getattr(aiohttp, "SocketTimeoutError", aiohttp.ServerTimeoutError),),
+        left_over=(aiohttp.ClientResponseError,),
+    )
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self.session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=False), timeout=aiohttp.ClientTimeout(PATIENCE)
-        )
+        self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False))
 
     async def close(self) -> None:
         await self.session.close()
@@ -60,7 +75,10 @@ class AiohttpSession(AsyncClient):
         **options: Any,
     ) -> Answer:
         data: Any = _form(files, fields or {}) if files is not None else body and io.BytesIO(body)
-        async with self.session.request(method, self.url + path, data=data, **options) as response:
+        timeout = aiohttp.ClientTimeout(PATIENCE, sock_read=self.patience)
+        async with self.session.request(
+            method, self.url + path, data=data, timeout=timeout, **options
+        ) as response:
             return answer(response.status, response.headers.items(), await response.read())
 
 

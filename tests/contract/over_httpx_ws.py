@@ -23,6 +23,10 @@ def content(event: Any) -> str | bytes:
     return event.data if isinstance(event.data, str) else bytes(event.data)
 
 
+def code_of(error: Exception) -> int | None:
+    return error.code if isinstance(error, httpx_ws.WebSocketDisconnect) else None
+
+
 class SyncListener(Listener):
     """A sync session, which reads ahead in threads of its own."""
 
@@ -35,8 +39,8 @@ class SyncListener(Listener):
             return content(self._session.receive(timeout))
         except queue.Empty:
             raise NothingCame from None
-        except LOST:
-            raise Closed from None
+        except LOST as error:
+            raise Closed(code_of(error)) from None
 
     async def send(self, text: str) -> None:
         self._session.send_text(text)
@@ -73,8 +77,8 @@ class AsyncListener(Listener):
             return content(await self._session.receive(timeout))
         except (asyncio.TimeoutError, TimeoutError):
             raise NothingCame from None
-        except LOST:
-            raise Closed from None
+        except LOST as error:
+            raise Closed(code_of(error)) from None
 
     async def send(self, text: str) -> None:
         await self._session.send_text(text)

@@ -18,7 +18,9 @@ LOST = (websocket.WebSocketConnectionClosedException, ConnectionError)
 
 
 class CreateConnection(Listener):
-    """``create_connection()``, read with ``recv``."""
+    """``create_connection()``, read with ``recv``: an empty text says that it is over, and that is all."""
+
+    tells_the_code = False
 
     def __init__(self, url: str) -> None:
         self._socket = self._connected(url)
@@ -34,32 +36,35 @@ class CreateConnection(Listener):
             raise NothingCame from None
         except LOST:
             raise Closed from None
-        if message is None:
-            raise Closed
+        if isinstance(message, Closed):
+            raise message
         return message
 
-    def _read(self) -> str | bytes | None:
-        return self._socket.recv() or None
+    def _read(self) -> str | bytes | Closed:
+        return self._socket.recv() or Closed()
 
     async def send(self, text: str) -> None:
         self._socket.send(text)
 
     async def close(self) -> None:
         self._socket.close()
+        self._socket.shutdown()  # of one that the server has closed, close() leaves the connection open
 
 
 class RecvData(CreateConnection):
     """``WebSocket().connect()``, read with ``recv_data``."""
+
+    tells_the_code = True
 
     def _connected(self, url: str) -> websocket.WebSocket:
         socket = websocket.WebSocket(sslopt=TRUSTING)
         socket.connect(url)
         return socket
 
-    def _read(self) -> str | bytes | None:
+    def _read(self) -> str | bytes | Closed:
         opcode, data = self._socket.recv_data()
         if opcode == websocket.ABNF.OPCODE_CLOSE:
-            return None
+            return Closed(int.from_bytes(data[:2], "big") or None)
         return data.decode() if opcode == websocket.ABNF.OPCODE_TEXT else data
 
 
@@ -71,11 +76,14 @@ class App(Listener):
         self._heard: queue.Queue[Any] = queue.Queue(64)
         self._opened = threading.Event()
         self._error: Exception | None = None
+        self._code: int | None = None
+        self._socket: websocket.WebSocket | None = None
         self._app = websocket.WebSocketApp(
             url,
-            on_open=lambda app: self._opened.set(),
+            on_open=self._note_socket,
             on_message=lambda app, message: self._heard.put(message),
             on_error=self._fail,
+            on_close=self._note_code,
         )
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -89,6 +97,13 @@ class App(Listener):
         self._app.run_forever(sslopt=TRUSTING, ping_timeout=0.5)
         self._heard.put(None)
 
+    def _note_socket(self, app: websocket.WebSocketApp) -> None:
+        self._socket = app.sock
+        self._opened.set()
+
+    def _note_code(self, app: websocket.WebSocketApp, code: int | None, reason: str | None) -> None:
+        self._code = code
+
     def _fail(self, app: websocket.WebSocketApp, error: Exception) -> None:
         if not self._opened.is_set():
             self._error = error
@@ -100,7 +115,7 @@ class App(Listener):
         except queue.Empty:
             raise NothingCame from None
         if message is None:
-            raise Closed
+            raise Closed(self._code)
         return message
 
     async def send(self, text: str) -> None:
@@ -112,6 +127,8 @@ class App(Listener):
             while not self._heard.empty():
                 self._heard.get()
             self._thread.join(0.01)
+        if self._socket is not None:
+            self._socket.shutdown()  # as above
 
 
 class OverWebSocketClient(SyncClient):

@@ -42,6 +42,10 @@ def tls(url: str, name: str = "ssl") -> dict[str, Any]:
     return {name: trusting()} if url.startswith("wss:") else {}
 
 
+def code_of(error: websockets.exceptions.ConnectionClosed) -> int | None:
+    return None if error.rcvd is None else error.rcvd.code
+
+
 class SyncListener(Listener):
     """``websockets.sync.client``, which reads ahead in a thread of its own."""
 
@@ -56,8 +60,8 @@ class SyncListener(Listener):
             return self._socket.recv(timeout)
         except TimeoutError:
             raise NothingCame from None
-        except websockets.exceptions.ConnectionClosed:
-            raise Closed from None
+        except websockets.exceptions.ConnectionClosed as error:
+            raise Closed(code_of(error)) from None
 
     async def send(self, text: str) -> None:
         self._socket.send(text)
@@ -75,8 +79,8 @@ class AsyncListener(Listener):
     async def receive(self, timeout: float = PATIENCE) -> str | bytes:
         try:
             return await in_time(self._socket.recv(), timeout)
-        except websockets.exceptions.ConnectionClosed:
-            raise Closed from None
+        except websockets.exceptions.ConnectionClosed as error:
+            raise Closed(code_of(error)) from None
 
     async def send(self, text: str) -> None:
         await self._socket.send(text)

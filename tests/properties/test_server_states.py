@@ -153,7 +153,8 @@ class Listener:
         #: What was said before it was there, and when the server cut it off.
         self.since = said
         self.until: int | None = None
-        self._nodes = [running.current_node] if running is not None and running.client_id == name else []
+        is_own = running is not None and running.client_id == name and running.current_node
+        self._nodes = [running.current_node] if running is not None and is_own else []
         self._greeted = False
 
     def read(self, seconds: float = 0) -> bool:
@@ -228,13 +229,15 @@ class Accepted:
 def standing_still(stub: Stub) -> Iterator[None]:
     """A block in which the server answers and nothing moves: a look counts for nothing."""
     looks = [(job, job.looks) for job in stub.jobs]
-    stub._engine._stopped = True
+    before, stub._engine._stopped = stub._engine._stopped, True
     try:
         yield
     finally:
-        stub._engine._stopped = False
+        stub._engine._stopped = before
         for job, count in looks:
             job.looks = count
+        for channel in list(stubbed._channels.values()):
+            channel.update()
 
 
 clients = st.sampled_from(sorted(CLIENTS))
@@ -309,7 +312,6 @@ class Servers(RuleBasedStateMachine):
         seed=st.integers(1, 2),
         place=places,
         own_id=st.none() | st.just("new") | prompts,
-        is_anonymous=st.sampled_from([False, False, True]),
         fault=st.sampled_from([None] * len(FAULTS) + sorted(FAULTS)),
     )
     def submit(
@@ -319,11 +321,10 @@ class Servers(RuleBasedStateMachine):
         seed: int,
         place: dict[str, Any],
         own_id: str | None,
-        is_anonymous: bool,
         fault: str | None,
     ) -> Any:
         """Submit some prompts, with ids that the server makes, new ones or known ones; a fault strikes the last."""
-        body: dict[str, Any] = dict(place) if is_anonymous else {**place, "client_id": client}
+        body: dict[str, Any] = {**place, "client_id": client}
         ids = []
         for number, kind in enumerate(kinds):
             body["prompt"] = GRAPHS[kind](seed)
@@ -332,6 +333,10 @@ class Servers(RuleBasedStateMachine):
                 body["prompt_id"] = fresh if own_id == "new" or number else own_id
             ids.append(self.submits(client, kind, body, fault if number == len(kinds) - 1 else None))
         return multiple(*ids)
+
+    @rule(target=prompts, client=clients, kind=st.sampled_from(sorted(GRAPHS)), seed=st.integers(1, 2))
+    def submit_without_a_name(self, client: str, kind: str, seed: int) -> Any:
+        return self.submits(client, kind, {"prompt": GRAPHS[kind](seed)}, None)
 
     def submits(self, client: str, kind: str, body: dict[str, Any], fault_name: str | None) -> str:
         self.settle(client)
@@ -390,6 +395,10 @@ class Servers(RuleBasedStateMachine):
         for one in dropped:
             one.gone = "dropped"
             assert one.job.state == "cancelled"
+        if dropped:
+            with standing_still(self.stub):
+                for client in list(self.listeners):
+                    self.reads_all(client)
 
     @rule(client=clients, prompt_ids=st.lists(prompts, max_size=2))
     def delete_history(self, client: str, prompt_ids: list[str]) -> None:
@@ -494,6 +503,7 @@ class Servers(RuleBasedStateMachine):
     def advance(self, seconds: float) -> None:
         self.stub.clock.advance(seconds)
 
+    @precondition(lambda self: len(self.known) > 2)
     @rule(twice=st.booleans())
     def restart(self, twice: bool) -> None:
         self.stub.restart()
@@ -561,8 +571,8 @@ class Servers(RuleBasedStateMachine):
     def check_place(self, one: Accepted) -> None:
         """A prompt is in one place, in the one where it has to be, or its end is known."""
         if one.gone is None and one.key not in self.known:
-            later = self.accepted[one.job.ordinal :]
-            assert any(other.job.id == one.job.id and other.key in self.history for other in later), one
+            others = [other for other in self.called(one.job.id, self.history) if other is not one]
+            assert one.life.over and others, one
             one.gone = "replaced"
         where = [place for place in ("running", "pending", "history") if one.key in getattr(self, place)]
         assert len(where) == (one.gone is None), (one, where)
@@ -631,9 +641,7 @@ class Servers(RuleBasedStateMachine):
 
     def come_to_rest(self) -> None:
         """In the end every prompt has an end, and everybody has heard of it."""
-        if self.is_virtual:
-            self.stub.clock.advance(100)
-        for _ in range(2):
+        for _ in range(len(self.accepted) + 1):  # each may hang once
             self.stub.finish()
             if self.is_virtual:
                 self.stub.clock.advance(100)

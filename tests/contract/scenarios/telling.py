@@ -10,7 +10,7 @@ import pytest
 from workflows import Graph
 
 import comfystub
-from contract.clients import Client, Listener
+from contract.clients import PATIENCE, Client, Listener
 
 #: A text message's JSON, or a binary frame.
 Message = dict[str, Any] | bytes
@@ -63,11 +63,13 @@ def _test(play: Tell, tell: Tell) -> Test:
 # --- listening
 
 
-async def hear(listener: Listener, is_last: Callable[[Message], bool]) -> list[Message]:
-    """All messages up to one, with that one."""
+async def hear(
+    listener: Listener, is_last: Callable[[Message], bool], timeout: float = PATIENCE
+) -> list[Message]:
+    """All messages up to one, with that one; ``timeout`` is that of each."""
     heard: list[Message] = []
     while not heard or not is_last(heard[-1]):
-        received = await listener.receive()
+        received = await listener.receive(timeout)
         heard.append(json.loads(received) if isinstance(received, str) else received)
     return heard
 
