@@ -358,6 +358,7 @@ class Servers(RuleBasedStateMachine):
 
     @rule(client=clients)
     def submit_nonsense(self, client: str) -> None:
+        self.settle(client)
         graph = _picture(1)
         graph["9"]["inputs"]["images"] = ["77", 0]
         status, _ = CLIENTS[client]("POST", "/prompt", {"prompt": graph, "client_id": client})
@@ -388,8 +389,7 @@ class Servers(RuleBasedStateMachine):
     def delete(self, client: str, prompt_ids: list[str]) -> None:
         self.settle(client)
         self.ask(client, "POST", "/queue", {"delete": prompt_ids})
-        for prompt_id in prompt_ids:
-            self.drop(self.called(prompt_id, self.pending))
+        self.drop([one for one in self.accepted if one.job.id in prompt_ids and one.key in self.pending])
 
     def drop(self, dropped: list[Accepted]) -> None:
         for one in dropped:
@@ -509,6 +509,7 @@ class Servers(RuleBasedStateMachine):
         self.stub.restart()
         if twice:
             self.stub.restart()
+        self.listen_to_jobs()  # what was due by then has happened before
         self.lose_all()
 
     def lose_all(self) -> None:
