@@ -249,10 +249,12 @@ class Servers(RuleBasedStateMachine):
 
     prompts: Bundle[str] = Bundle("prompts")
 
-    @initialize(pace=st.sampled_from(PACES), is_virtual=st.booleans())
-    def start(self, pace: Any, is_virtual: bool) -> None:
+    @initialize(pace=st.sampled_from(PACES), is_virtual=st.booleans(), seed=st.integers(0, 9))
+    def start(self, pace: Any, is_virtual: bool, seed: int) -> None:
         self.is_virtual = is_virtual or isinstance(pace, Timed)
-        self.patch = comfystub.patch(URL, pace=pace, clock="virtual" if self.is_virtual else "real")
+        # With a seed, as prompts with the same number run in the order of their ids.
+        clock = "virtual" if self.is_virtual else "real"
+        self.patch = comfystub.patch(URL, pace=pace, clock=clock, seed=seed)
         self.stub = self.patch.__enter__()
         self.pace = pace
         (self.stub.input_dir / "broken.png").write_bytes(b"no picture")
