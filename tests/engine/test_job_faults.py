@@ -28,7 +28,7 @@ from workflows import Graph, text_to_image
 
 import comfystub
 from comfystub import Timed, faults
-from comfystub.faults import Fault
+from comfystub.engine.faults import Fault
 
 #: What comes over a socket before the first node of a job.
 START = ["execution_start", "execution_cached"]

@@ -161,7 +161,8 @@ def test_the_times_do_not_depend_on_when_it_begins(stub: comfystub.Stub, ago: fl
 def test_a_client_hears_each_message_at_its_time(stub: comfystub.Stub) -> None:
     ws = listen()
     post(client_id="me")
-    start, heard = time.time(), []
+    start = time.time()
+    heard: list[tuple[float, str]] = []
     while not heard or heard[-1][1] != "executing None":
         message = ws.recv()
         if isinstance(message, str) and (said := json.loads(message))["type"] in ("executing", "progress"):

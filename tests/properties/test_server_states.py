@@ -42,7 +42,7 @@ from comfystub.transports import stubbed
 from properties.grammar import Life
 
 #: How many sequences of steps are tried.
-EXAMPLES = int(os.environ.get("COMFYSTUB_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("COMFYSTUB_EXAMPLES", "50"))
 STEPS = 40
 PACES: list[Any] = ["instant", 0, 3, "manual", Timed(load=2, step=0.5, node=0.25), Timed(0, 0, 0)]
 LOOKS = ["/queue", "/history", "/prompt", "/api/jobs", "/history/{id}", "/api/jobs/{id}"]
