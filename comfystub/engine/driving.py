@@ -73,15 +73,19 @@ class Driving(ABC):
         If only somebody who drives is in the way, or the time, ``when_it_can`` is called later.
         """
         with self._lock:
-            head = self.queue.head
-            if head is None or not head.pace.moves or self._stopped:
+            due = self._moves_at()
+            if due is None:
                 return False
-            due = self._next_due(head)
             if self._driver is not None or due > self.clock.time():
                 self._waiting.add(when_it_can)
                 self._set_alarm(due)
                 return False
             return True
+
+    def _moves_at(self) -> float | None:
+        """When a client that reads its socket moves something; ``None`` when it moves nothing."""
+        head = self.queue.head
+        return None if head is None or not head.pace.moves or self._stopped else self._next_due(head)
 
     def _next_due(self, head: Job) -> float:
         """When the next beat may come: when it is due, and no fault holds it up any more."""
@@ -130,10 +134,8 @@ class Driving(ABC):
     def pull(self) -> bool:
         """Move by a beat for a client that reads its socket, unless somebody drives; whether it moved."""
         with self._lock:
-            head = self.queue.head
-            if self._driver is not None or self._stopped or head is None or not head.pace.moves:
-                return False
-            if self._next_due(head) > self.clock.time():
+            due = self._moves_at()
+            if self._driver is not None or due is None or due > self.clock.time():
                 return False
             self._driver = threading.get_ident()
         with self.clock.inside:

@@ -21,6 +21,7 @@ from comfystub.engine.faults import (
     NodeHangs,
     SavingFails,
     effect_of,
+    fault_of,
 )
 from comfystub.engine.graph import Schedule, inputs_of, is_link, links_of, signatures
 from comfystub.engine.job import CANCELLED, COMPLETED, FAILED, RUNNING, Job
@@ -253,9 +254,8 @@ class Execution:
             kind = SAMPLES
         elif node_class is not None and node_class.loads_a_model:
             kind = LOADS
-        hangs = next((fault for fault in struck if isinstance(fault.effect, NodeHangs)), None)
-        seconds = hangs.effect.seconds if hangs and isinstance(hangs.effect, NodeHangs) else 0.0
-        return Pause(self._work(kind, node_id), hangs, seconds)
+        work, hangs = self._work(kind, node_id), effect_of(NodeHangs, struck)
+        return Pause(work) if hangs is None else Pause(work, fault_of(hangs, struck), hangs.seconds)
 
     def _work(self, kind: str, node_id: str) -> Work:
         return Work(kind, node_id, str(self._prompt[node_id].get("class_type")))

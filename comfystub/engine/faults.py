@@ -512,6 +512,11 @@ def _part(rate: Any) -> float | None:
     return float(rate)
 
 
+def fault_of(effect: Effect, struck: Iterable[Fault]) -> Fault:
+    """The fault whose effect that is, among those that struck."""
+    return next(fault for fault in struck if fault.effect is effect)
+
+
 def effect_of(kind: type[E], struck: Iterable[Fault]) -> E | None:
     """The effect of a kind among the faults that struck."""
     return next((fault.effect for fault in struck if isinstance(fault.effect, kind)), None)

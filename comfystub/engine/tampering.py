@@ -20,6 +20,7 @@ from comfystub.engine.faults import (
     SocketEnds,
     SocketStalls,
     effect_of,
+    fault_of,
 )
 from comfystub.engine.sessions import Ending, Session
 
@@ -84,8 +85,7 @@ class Tampering:
             self._disconnect(session)
             session.end(Ending(ends.code, ends.reason, ends.reset))
         elif (stalls := effect_of(SocketStalls, struck)) is not None:
-            fault = next(one for one in struck if one.effect is stalls)
-            self._stall(session, fault, stalls.seconds, frame)
+            self._stall(session, fault_of(stalls, struck), stalls.seconds, frame)
         elif effect_of(Dropped, struck) is None:
             self._pass_on(session, frame, struck)
 

@@ -16,7 +16,7 @@ from comfystub.server.connection import Connection
 from comfystub.server.place import NOBODY, Place, Responder, lies_below
 from comfystub.transports.callers import is_exempt
 from comfystub.transports.origins import Origin
-from comfystub.transports.seams import NamedSeam, Names, Seam
+from comfystub.transports.seams import NamedSeam, Names, Seam, Seams
 from comfystub.transports.virtual import virtual_time
 from comfystub.transports.watcher import ImportWatcher
 
@@ -49,8 +49,8 @@ class Registry:
         self._active: list[Active] = []
         self._by_address: dict[tuple[str, int], list[Place]] = {}
         self._refuses_others = False
-        self._seams: list[Seam] = []
-        self._time_seams: list[Seam] = []
+        self._seams = Seams()
+        self._time_seams = Seams()
         self._names = Names(spared=is_exempt)
         self._modules: set[str] = set()
         self._watcher = ImportWatcher(self._modules, self._imported)
@@ -63,12 +63,12 @@ class Registry:
 
     def add_seam(self, seam: Seam) -> None:
         """Make a seam known; it is opened with the first stub."""
-        self._seams.append(seam)
+        self._seams.add(seam)
         self._modules.add(seam.module)
 
     def add_time_seam(self, seam: Seam) -> None:
         """Make a seam known that is opened with the first stub whose clock is virtual."""
-        self._time_seams.append(seam)
+        self._time_seams.add(seam)
         self._modules.add(seam.module)
 
     def enter(self, active: Active) -> None:
@@ -79,16 +79,14 @@ class Registry:
             self._rebuild()
             if self._watcher not in sys.meta_path:
                 sys.meta_path.insert(0, self._watcher)
-            for seam in self._seams:
-                seam.open(active.number)
+            self._seams.open(active.number)
             if isinstance(active.clock, VirtualClock):
                 self._enter_virtual_time(active.clock, active.number)
 
     def _enter_virtual_time(self, clock: VirtualClock, number: int) -> None:
         is_first = virtual_time.present is None
         virtual_time.enter(clock)
-        for seam in self._time_seams:
-            seam.open(number)
+        self._time_seams.open(number)
         if is_first:
             self._names.hook(seam for seam in self._time_seams if isinstance(seam, NamedSeam))
 
@@ -167,29 +165,23 @@ class Registry:
 
     def _imported(self, module: str) -> None:
         with self._lock:
-            for seam in self._seams if self._active else ():
-                if seam.module == module:
-                    seam.open(self._active[0].number)
-            virtual = self._with_virtual_clock()
-            for seam in self._time_seams if virtual else ():
-                if seam.module == module:
-                    seam.open(virtual[0].number)
+            for seams, actives in self._wanted():
+                if actives:
+                    seams.open(actives[0].number, module)
 
-    def _with_virtual_clock(self) -> list[Active]:
-        return [active for active in self._active if isinstance(active.clock, VirtualClock)]
+    def _wanted(self) -> tuple[tuple[Seams, list[Active]], ...]:
+        """The seams, and for which of the stubs in force they are open."""
+        virtual = [active for active in self._active if isinstance(active.clock, VirtualClock)]
+        return (self._seams, self._active), (self._time_seams, virtual)
 
     def _tidy(self) -> None:
         """Take away what serves nobody any more."""
         with self._lock:
             if not self._active and self._watcher in sys.meta_path:
                 sys.meta_path.remove(self._watcher)
-            newest = self._active[-1].number if self._active else 0
-            for seam in self._seams:
-                seam.close(newest)
-            virtual = self._with_virtual_clock()
-            for seam in self._time_seams:
-                seam.close(virtual[-1].number if virtual else 0)
-            if not virtual:
+            for seams, actives in self._wanted():
+                seams.close(actives[-1].number if actives else 0)
+            if virtual_time.present is None:
                 self._names.put_back()
 
 

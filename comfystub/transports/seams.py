@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -85,6 +85,30 @@ class Seam:
                 delattr(owner, self.attribute)
             else:
                 setattr(owner, self.attribute, mark.original)
+
+
+class Seams:
+    """Seams that are opened together and closed together."""
+
+    def __init__(self) -> None:
+        self._seams: list[Seam] = []
+
+    def __iter__(self) -> Iterator[Seam]:
+        return iter(self._seams)
+
+    def add(self, seam: Seam) -> None:
+        self._seams.append(seam)
+
+    def open(self, number: int, module: str | None = None) -> None:
+        """Open them, or those of one module, for the stub of that number."""
+        for seam in self._seams:
+            if module in (None, seam.module):
+                seam.open(number)
+
+    def close(self, newest: int) -> None:
+        """Close what was opened later than for the newest stub that is left."""
+        for seam in self._seams:
+            seam.close(newest)
 
 
 class NamedSeam(Seam):

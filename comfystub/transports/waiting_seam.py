@@ -50,25 +50,18 @@ def _may_wait(timeout: float | None) -> bool:
 
 
 def _make_wait(original: Method) -> Method:
-    """``Condition.wait``: between two attempts the lock is held, so nobody can notify it then."""
+    """``wait`` of a ``Condition`` or an ``Event``.
+
+    Between two attempts a condition's lock is held, so nobody can notify it then.
+    """
 
     @functools.wraps(original)
     def wait(self: Any, timeout: float | None = None) -> Any:
         present = virtual_time.for_caller() if _may_wait(timeout) else None
         if present is None:
             return original(self, timeout)
-        return _wait(present, timeout, lambda seconds: original(self, seconds))
-
-    return wait
-
-
-def _make_event_wait(original: Method) -> Method:
-    @functools.wraps(original)
-    def wait(self: Any, timeout: float | None = None) -> Any:
-        present = virtual_time.for_caller() if _may_wait(timeout) else None
-        if present is None:
-            return original(self, timeout)
-        return _wait(present, timeout, lambda seconds: original(self, seconds), self.is_set)
+        ready = getattr(self, "is_set", None)
+        return _wait(present, timeout, lambda seconds: original(self, seconds), ready)
 
     return wait
 
@@ -182,7 +175,7 @@ def _make_simple_queue(original: Any) -> Any:
 SEAMS = (
     Seam("threading", "Condition", "wait", _make_wait),
     Seam("threading", "Condition", "wait_for", _make_wait_for),
-    Seam("threading", "Event", "wait", _make_event_wait),
+    Seam("threading", "Event", "wait", _make_wait),
     Seam("threading", "Semaphore", "acquire", _make_acquire),
     Seam("threading", "Thread", "start", _make_start),
     Seam("threading", "Thread", "join", _make_join),
