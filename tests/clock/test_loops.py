@@ -27,7 +27,7 @@ Load = Callable[[str], Any]
 def run(stub: comfystub.Stub, coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine in a loop of its own; what it returns, and how much time that took."""
     before = stub.clock.elapsed
-    return asyncio.run(coroutine), stub.clock.elapsed - before
+    return in_thread(asyncio.run, coroutine), stub.clock.elapsed - before
 
 
 def test_sleeps_and_time_outs_move_the_clock(stub: comfystub.Stub) -> None:
@@ -251,7 +251,7 @@ def test_what_a_call_raises_is_raised(stub: comfystub.Stub, call: Call) -> None:
 def test_threads_that_end_with_their_loop_are_not_overtaken(stub: comfystub.Stub) -> None:
     # From Python 3.12 on, the end of a loop waits for them for at most 300 seconds, and then warns.
     for _ in range(50):
-        assert asyncio.run(asyncio.to_thread(int)) == 0
+        assert in_thread(asyncio.run, asyncio.to_thread(int)) == 0
     assert stub.clock.elapsed == 0
 
 
@@ -302,7 +302,7 @@ def test_two_loops_in_two_threads(stub: comfystub.Stub) -> None:
         future = concurrent.futures.Future[Any]()
         thread = threading.Thread(target=lambda: future.set_result(asyncio.run(poll(3, 4))))
         thread.start()
-    assert asyncio.run(poll(1, 12)) == list(range(1, 13))
+    assert in_thread(asyncio.run, poll(1, 12)) == list(range(1, 13))
     assert future.result(60) == [3, 6, 9, 12]
     thread.join(LONG)
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import requests
+from calls import in_thread
 
 import comfystub
 from comfystub import faults
@@ -150,10 +151,10 @@ async def collected(path: str) -> str:
 
 WAYS = {
     "function": function,
-    "coroutine": lambda path: asyncio.run(coroutine(path)),
+    "coroutine": lambda path: in_thread(asyncio.run, coroutine(path)),
     "generator": lambda path: "".join(generator(path)),
-    "async generator": lambda path: asyncio.run(collected(path)),
-    "async with": lambda path: asyncio.run(async_with(path)),
+    "async generator": lambda path: in_thread(asyncio.run, collected(path)),
+    "async with": lambda path: in_thread(asyncio.run, async_with(path)),
 }
 
 
