@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 from comfystub.engine.clock import RealClock, VirtualClock
-from comfystub.engine.engine import Sampler
 from comfystub.engine.faults import Fault
 from comfystub.engine.job import Job
 from comfystub.engine.stamps import EPOCH
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from comfystub.engine.job import JobNode
+
+#: Makes what sampling produces of a job and the id of its node; ``None`` where the stub generates it.
+Sampler = Callable[[Job, str], Picture]
 
 PathLike = Union[str, "os.PathLike[str]"]
 #: ``"real"``, ``"virtual"``, or the clock of another stub.

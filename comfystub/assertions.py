@@ -16,7 +16,7 @@ from comfystub.server.complaints import answered, is_rejection, is_submission, p
 from comfystub.server.faults import Delivered
 from comfystub.server.http import Delivery
 from comfystub.server.paths import canonical, matches
-from comfystub.server.routes import ROUTER
+from comfystub.server.router import Router
 from comfystub.server.server import Call
 from comfystub.wording import call_name, calls_in_short, counted, failure, job_name, shortened, status
 
@@ -47,7 +47,7 @@ def prompted(
     names = ", ".join(map(job_name, found))
     lines = [_how_many(found, times, "prompt", "", names) if compared else "no prompt was accepted"]
     if len(found) < (times or 1):
-        rejected = [str(what_went_wrong(call, ROUTER)) for call in stub.requests if is_rejection(call)]
+        rejected = [str(what_went_wrong(call, stub.router)) for call in stub.requests if is_rejection(call)]
         lines += _nearest([(job_name(job), facts) for job, facts in compared])
         lines += rejected
         if not (compared or rejected):
@@ -121,13 +121,14 @@ def _body(call: Call) -> Any:
 def no_errors(stub: Stub) -> None:
     """Raise for every error that clients met, and for every job that went wrong."""
     __tracebackhide__ = True
-    found = [*filter(None, map(_error_of_call, stub.requests)), *filter(None, map(_error_of_job, stub.jobs))]
+    of_calls = [error for call in stub.requests if (error := _error_of_call(call, stub.router))]
+    found = [*of_calls, *filter(None, map(_error_of_job, stub.jobs))]
     if found:
         raise AssertionError("\n".join([f"{counted(len(found), 'error')}:", *(f"- {one}" for one in found)]))
 
 
-def _error_of_call(call: Call) -> str | None:
-    complaint = what_went_wrong(call, ROUTER)
+def _error_of_call(call: Call, router: Router) -> str | None:
+    complaint = what_went_wrong(call, router)
     if complaint is not None:
         text = complaint.text
     elif call.status >= 500:

@@ -232,6 +232,7 @@ def patch(base_url: Any = None, **options: Any) -> Any:
         image: What sampling produces in place of the generated picture: a path, a Pillow image or a
             function of the ``Job`` and its ``JobNode``.  It is taken as it is, size included.
         faults: What goes wrong, from ``comfystub.faults``; each fresh server gets its own.
+        version: Which ComfyUI it is: ``"0.33"``, or ``"0.8"``, whose answers differ here and there.
         seed: Makes ids, names, sids and times repeatable: two runs give the same bytes.
         strict: ``True`` raises ``StrictError`` at the exit when a prompt was rejected, a path was
             unknown or a route raised, unless the block raises something itself.

@@ -18,15 +18,20 @@ from comfystub.engine.events import Event
 from comfystub.engine.faults import Fault, Faults
 from comfystub.engine.job import Job, Output
 from comfystub.engine.pacing import PaceArgument, pace_of
+from comfystub.engine.releases import LATEST, RELEASES
 from comfystub.engine.sessions import SocketRecord
 from comfystub.engine.stamps import Stamps
 from comfystub.engine.validation import Known
 from comfystub.media.files import Folders
 from comfystub.media.pictures import Mosaic
+from comfystub.nodes import custom
 from comfystub.nodes.catalogue import Catalogue
 from comfystub.nodes.inventory import Inventory
 from comfystub.server.complaints import Complaint
+from comfystub.server.own_routes import Answers, handler_of
+from comfystub.server.router import Router
 from comfystub.server.server import Call, Server
+from comfystub.styles import Styles
 from comfystub.timeline import Timeline
 from comfystub.transports import httpx_seam, mounts
 from comfystub.transports.origins import origin_of
@@ -59,6 +64,7 @@ class Stub:
         faults: Iterable[Fault] = (),
         image: ImageArgument | None = None,
         seed: int | None = None,
+        version: str = LATEST,
         root: PathLike | None = None,
     ) -> None:
         self._seed = seed
@@ -71,18 +77,26 @@ class Stub:
         accepts_unknown = arguments.one_of("unknown_nodes", ("reject", "accept"), unknown_nodes) == "accept"
         output = arguments.path("output_dir", output_dir)
         stamps = Stamps() if seed is not None and isinstance(self.clock, RealClock) else None
+        release = RELEASES[arguments.one_of("version", tuple(RELEASES), version)]
         folders = Folders(
-            output=output, root=root, keep=keep, example=_example_picture, stamp=_stamp(self.clock, stamps)
+            output=output,
+            root=root,
+            keep=keep,
+            example=_example_picture,
+            stamp=_stamp(self.clock, stamps),
+            names_common_path=release.names_common_path,
         )
         inventory = Inventory(arguments.models(models), folders.input_files)
-        known = Known(Catalogue(object_info), inventory, folders, accepts_unknown)
+        known = Known(Catalogue(object_info), inventory, folders, accepts_unknown, release)
         self._random = random.Random(seed)
+        #: How generated pictures look.
+        self.styles = Styles(arguments.sampler(image), self._forget_results)
         self._engine = Engine(
             known=known,
             pace=pace_of(pace),
             judges=validate,
             source=self._random,
-            sample=arguments.sampler(image),
+            look=self.styles.look,
             clock=self.clock,
             stamps=stamps,
         )
@@ -149,6 +163,11 @@ class Stub:
         list is the stub's own: take out of it what is meant to happen.
         """
         return self._server.complaints
+
+    @property
+    def router(self) -> Router:
+        """The routes it answers at."""
+        return self._server.router
 
     def timeline(self, *, last: int | None = None) -> Timeline:
         """Calls, jobs and sockets as text, in the order of time; rich prints it in colour.
@@ -269,6 +288,7 @@ class Stub:
         self._engine.restart()
         self._engine.reset()
         self._server.reset()
+        self.styles.clear()
         if self._seed is not None:
             self._random.seed(self._seed)
 
@@ -293,6 +313,62 @@ class Stub:
     def add_model(self, folder: str, name: str) -> None:
         """Install a model file while the server runs: lists and prompts know it from now on."""
         self._engine.known.inventory.add(folder, name)
+
+    def add_node(
+        self,
+        name: str,
+        run: Callable[..., Any] | None = None,
+        *,
+        inputs: Mapping[str, Any] | None = None,
+        outputs: Sequence[str] | Mapping[str, str] | str | None = None,
+        output_node: bool | None = None,
+        **entry: Any,
+    ) -> None:
+        """Have a node class, in place of one of that name if there is one.
+
+        Args:
+            name: The class type.
+            run: What its nodes do: a function that is given the inputs by name and returns as a
+                ComfyUI node does, a tuple with a value for each output or ``{"ui": ..., "result":
+                ...}``; of one output, the value itself.  Pictures and masks are lists of Pillow
+                images.  Pillow images and paths in ``ui`` are saved to the output folder.  A
+                generator yields its progress, as ``(value, max)``.  What it raises is the job's
+                ``execution_error``.  Left out: a node passes on what came in, type by type, and an
+                output node saves the pictures among it.
+            inputs: Names and types, ``{"image": "IMAGE", "factor": ("FLOAT", {"default": 2.0, "max":
+                4.0}), "mode": ["fast", "good"]}``, or what a ComfyUI class returns from
+                ``INPUT_TYPES``.  Left out: those of the class it replaces, or none.
+            outputs: The types of its outputs, or names and types.  Left out: likewise.
+            output_node: Whether it makes a prompt run.  Left out: whether it has no outputs.
+            entry: What else ``/object_info`` shows of it: ``category``, ``output_is_list``,
+                ``is_input_list``, …
+
+        Raises:
+            TypeError: Inputs or outputs are not of that form.
+        """
+        known = self._engine.known.catalogue.get(name)
+        if known is not None and inputs is None and outputs is None:
+            made = custom.replaced(known, run)
+        else:
+            made = custom.node_class(name, run, inputs or {}, outputs or (), output_node, **entry)
+        self._engine.known.catalogue.add(made)
+        self._forget_results()
+
+    def route(self, method: str, path: str) -> Callable[[Answers], Answers]:
+        """Answer at one more path, as a node pack does: ``stub.route("GET", "/pack/{name}")(function)``.
+
+        The function is given the request, whose ``params``, ``headers``, ``body`` and ``json()`` it may
+        read, and what the path's placeholders stand for, by name.  It returns what is sent as JSON, or
+        text, bytes, ``None`` for an empty answer, or a pair of a status and one of these.  The path
+        answers below ``/api`` too; one of ComfyUI's own is answered in its place.  Use it as a
+        decorator if you like; the function itself is what it gives back.
+        """
+
+        def add(function: Answers) -> Answers:
+            self._server.add_route(method.upper(), path, handler_of(function))
+            return function
+
+        return add
 
     # --- moving it by hand
 
@@ -357,6 +433,9 @@ class Stub:
         Returns the mock.  The response never counts as unused.
         """
         return mounts.mount_responses(mock, self.origins, self._server)
+
+    def _forget_results(self) -> None:
+        self._engine.free(memory=True)
 
     def open(self) -> None:
         """Move again after ``close``; files go to a fresh temporary folder."""

@@ -32,20 +32,17 @@ from comfystub.engine.job import LOST, Job
 from comfystub.engine.pacing import Pace
 from comfystub.engine.queue import PromptQueue
 from comfystub.engine.stamps import Stamps
-from comfystub.engine.validation import Known, Prompt, Verdict, output_nodes, validate
-from comfystub.media.pictures import Picture
+from comfystub.engine.validation import Known, Prompt, Verdict, output_nodes, replace_nodes, validate
+from comfystub.media.looks import PLAIN, Look
 from comfystub.nodes.invocation import Surroundings
-
-#: Makes the picture that sampling produces; ``None`` lets the stub generate it.
-Sampler = Callable[[Any, str], "Picture | None"]
 
 
 class Engine(Driving):
     """Queue, worker, cache and history of one server.
 
     ``judges`` says whether prompts are validated, ``pace`` how jobs move, ``source`` is where ids
-    and random names come from.  ``stamps`` tell the time that clients are told, where that is not
-    the clock's.
+    and random names come from, ``look`` says how what a node of a job generates looks.  ``stamps``
+    tell the time that clients are told, where that is not the clock's.
     """
 
     def __init__(
@@ -55,7 +52,7 @@ class Engine(Driving):
         pace: Pace,
         judges: bool = True,
         source: random.Random | None = None,
-        sample: Sampler | None = None,
+        look: Callable[[Any, str], Look] = lambda job, node_id: PLAIN,
         clock: Clock | None = None,
         stamps: Stamps | None = None,
     ) -> None:
@@ -65,9 +62,7 @@ class Engine(Driving):
         self.pace = pace
         self.judges = judges
         self.random = source or random.Random()
-        self.surroundings = Surroundings(
-            known.folders, self.random, self.now, sample or (lambda job, node_id: None), {}
-        )
+        self.surroundings = Surroundings(known.folders, self.random, self.now, look, {})
         self.history = History()
         self.cache = Cache()
         self.faults = Faults(self.happens, self.random)
@@ -124,6 +119,7 @@ class Engine(Driving):
 
     def judge(self, prompt: Prompt, targets: Collection[str] | None = None) -> Verdict:
         """Validate a prompt; where the engine does not judge, only find its output nodes."""
+        replace_nodes(prompt, self.known)
         if self.judges:
             return validate(prompt, self.known, targets)
         outputs = output_nodes(prompt, self.known.classes(prompt))
@@ -326,6 +322,7 @@ class Engine(Driving):
         self.next_pace = None
         self.known.folders.empty()
         self.known.inventory.reset()
+        self.known.catalogue.reset()
         self._latest = 0
         if self._stamps is not None:
             self._stamps.reset()

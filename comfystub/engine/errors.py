@@ -24,6 +24,12 @@ MESSAGES: Mapping[str, str] = {
     "dependency_cycle": "Dependency cycle detected",
 }
 
+#: The types of an error about a class that is missing; the second is an older server's.
+MISSING_CLASS = ("missing_node_type", "invalid_prompt")
+
+#: What an older server said of a node without a class.
+NO_CLASS_TYPE = "a node is missing the class_type property."
+
 #: A list of more options than this is not echoed.
 ECHOED_OPTIONS = 20
 
@@ -73,11 +79,15 @@ def type_of(exc: BaseException) -> str:
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
-def missing_class(node_id: str, node: Mapping[str, Any]) -> Error:
-    """A node without a class, or of a class that the server lacks."""
+def missing_class(node_id: str, node: Mapping[str, Any], names_node: bool = True) -> Error:
+    """A node without a class, or of a class that the server lacks; older ones did not name the node."""
     meta = node.get("_meta")
     title = meta.get("title") if isinstance(meta, Mapping) else None
     class_type = node.get("class_type")
+    details = f"Node ID '#{node_id}'"
+    if not names_node:
+        reason = f"node {class_type} does not exist." if "class_type" in node else NO_CLASS_TYPE
+        return error("invalid_prompt", details, f"Cannot execute because {reason}")
     if "class_type" not in node:
         named = title or f"ID #{node_id}"
         reason = "has no class_type. The workflow may be corrupted or a custom node is missing."
@@ -87,7 +97,7 @@ def missing_class(node_id: str, node: Mapping[str, Any]) -> Error:
     return {
         "type": "missing_node_type",
         "message": f"Node '{named}' {reason}",
-        "details": f"Node ID '#{node_id}'",
+        "details": details,
         "extra_info": {"node_id": node_id, "class_type": class_type, "node_title": title},
     }
 

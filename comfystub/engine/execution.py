@@ -6,7 +6,7 @@ interrupt is seen between beats: when a node starts, and before each progress re
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,11 +25,12 @@ from comfystub.engine.faults import (
 )
 from comfystub.engine.graph import Schedule, inputs_of, is_link, links_of, signatures
 from comfystub.engine.job import CANCELLED, COMPLETED, FAILED, RUNNING, Job
+from comfystub.engine.lists import joined, spread
 from comfystub.engine.pacing import LOADS, RUNS, SAMPLES, STEP, Work
-from comfystub.nodes.behaviours import NEVER_CACHED, SAMPLING_CLASSES, behaviour_of
+from comfystub.nodes.behaviours import NEVER_CACHED, SAMPLING_CLASSES, behaviour_of, wanted_by
 from comfystub.nodes.invocation import Invocation, Progress, Reports, Result
-from comfystub.nodes.passing import black_box
 from comfystub.nodes.schema import NodeClass
+from comfystub.nodes.values import Several, nth
 
 if TYPE_CHECKING:
     from comfystub.engine.engine import Engine
@@ -89,6 +90,12 @@ class Execution:
         self._vanishes = vanishes
         self._prompt = job.workflow
         self._classes = engine.known.classes(job.workflow)
+        #: The inputs of a node whose links are followed when it asks for them.
+        self._lazy: dict[str, Collection[str]] = {
+            node_id: node_class.lazy
+            for node_id, node_class in self._classes.items()
+            if node_class and node_class.lazy
+        }
         self._fingerprints: dict[str, str] = {}
         self._signatures: dict[str, bytes] = {}
         self._states: dict[str, NodeState] = {}
@@ -144,6 +151,8 @@ class Execution:
         self._forget_temp_names()
         cached = [node_id for node_id in self._prompt if self._signatures[node_id] in cache]
         self._message("execution_cached", nodes=cached)
+        if self._lazy:
+            links = links_of(self._prompt, self._lazy)
         self._schedule = Schedule(links, job.output_ids, self._is_output, self._is_cached)
         job.planned = sum(not self._is_cached(node_id) for node_id in self._schedule)
 
@@ -152,7 +161,9 @@ class Execution:
         while (node_id := schedule.next()) is not None:
             self._node_id, self._inputs = node_id, {}
             entry = self._engine.cache.get(self._signatures[node_id])
-            yield from self._run(node_id) if entry is None else self._from_cache(node_id, entry)
+            ran = yield from self._run(node_id) if entry is None else self._from_cache(node_id, entry)
+            if not ran:
+                continue
             schedule.finish(node_id)
             if first:
                 self._engine.cache.keep_only(self._signatures.values())
@@ -162,27 +173,48 @@ class Execution:
             raise RecursionError(f"Dependency cycle detected: {', '.join(schedule)}")
         yield from self._shown_again()
 
-    def _run(self, node_id: str) -> Beats:
+    def _run(self, node_id: str) -> Generator[Pause, None, bool]:
+        """Run a node, unless it finds that it wants what its lazy inputs are linked to first."""
         self._job.begun += 1
         self._job.current_node = node_id
         self._progress(node_id, 0.0, 1.0)
         self._emit("executing", node_id)
         self._check()
+        if node_id in self._lazy and self._waits_for_more(node_id):
+            yield AT_ONCE
+            return False
         struck = self._struck("node", node_id)
         yield self._pause(node_id, struck)
         result = yield from self._result(node_id, struck)
         self._leave(node_id, result)
         yield AT_ONCE
+        return True
+
+    def _waits_for_more(self, node_id: str) -> bool:
+        """Put a node off until what it wants of its lazy inputs is there, if it is not yet."""
+        links = inputs_of(self._prompt, node_id)
+        names = wanted_by(self._invocation(node_id))
+        more = [links[name][0] for name in names if is_link(links.get(name))]
+        before = len(self._schedule)
+        waits = self._schedule.postpone(node_id, more)
+        # The nodes that were added are to run, and this one begins once more.
+        self._job.planned += waits + len(self._schedule) - before
+        return waits
 
     def _result(self, node_id: str, struck: Sequence[Fault]) -> Generator[Pause, None, Result]:
         """Run a node, or let it fail; what it leaves."""
-        run, node_class = self._invocation(node_id), self._classes[node_id]
+        run = self._invocation(node_id)
         if (fails := effect_of(NodeFails, struck)) is not None:
             raise fails.make()
         if self._is_output(node_id) and effect_of(LeavesNothing, self._struck("output", node_id)) is not None:
             return NOTHING
-        done = behaviour_of(node_class)(run) if node_class else black_box(run)
-        return done if isinstance(done, Result) else (yield from self._reports(node_id, done))
+        node_class = run.node_class
+        act, results = behaviour_of(node_class), []
+        for index, inputs in enumerate(spread(run.inputs, node_class)):
+            own = nth(run.signature, index) if index else run.signature
+            done = act(run._replace(inputs=inputs, signature=own))
+            results.append(done if isinstance(done, Result) else (yield from self._reports(node_id, done)))
+        return joined(results, node_class)
 
     def _reports(self, node_id: str, reports: Reports) -> Generator[Pause, None, Result]:
         """Pass a node's reports on, a beat each; what it returns at last is its result."""
@@ -222,11 +254,13 @@ class Execution:
         maximum = self._states[node_id].max
         self._progress(node_id, maximum, maximum, "finished")
 
-    def _from_cache(self, node_id: str, entry: Entry) -> Beats:
+    def _from_cache(self, node_id: str, entry: Entry) -> Generator[Pause, None, bool]:
         self._results[node_id] = entry
-        self._show(node_id, entry)
+        if self._engine.known.release.shows_cached_to_all or self._job.client_id is not None:
+            self._show(node_id, entry)
         self._progress(node_id, 1, 1, "finished")
         yield AT_ONCE
+        return True
 
     def _shown_again(self) -> Beats:
         """Cached nodes whose class keeps showing what it showed."""
@@ -340,11 +374,7 @@ class Execution:
     def _shown_inputs(self) -> dict[str, list[Any]]:
         """What the failing node was given, hidden inputs included, as far as JSON can say it."""
         shown: dict[str, list[Any]] = {
-            name: [
-                value
-                if isinstance(value, (str, int, float, bool, type(None)))
-                else f"<{type(value).__name__}>"
-            ]
+            name: [_shown(item) for item in (value if isinstance(value, Several) else [value])]
             for name, value in self._inputs.items()
         }
         node_class = self._classes.get(self._node_id)
@@ -419,6 +449,10 @@ class Execution:
             self._job.ui[node_id] = entry.ui
             self._job.meta[node_id] = entry.meta
         self._emit("executed", (node_id, entry.ui))
+
+
+def _shown(value: Any) -> Any:
+    return value if isinstance(value, (str, int, float, bool, type(None))) else f"<{type(value).__name__}>"
 
 
 def _refuse_plain_values(node_class: NodeClass, values: Mapping[str, Any]) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
 Prompt = Mapping[str, Any]
+
+NO_INPUTS: Mapping[str, Collection[str]] = {}
 
 #: Bytes of a signature.
 SIGNATURE_SIZE = 16
@@ -27,11 +29,16 @@ def inputs_of(prompt: Prompt, node_id: str) -> Mapping[str, Any]:
 Links = Mapping[str, list[str]]
 
 
-def links_of(prompt: Prompt) -> Links:
-    """For each node, the nodes that it is linked to, in the order of its inputs."""
+def links_of(prompt: Prompt, lazy: Mapping[str, Collection[str]] = NO_INPUTS) -> Links:
+    """For each node, the nodes that it is linked to, in the order of its inputs.
+
+    ``lazy`` names the inputs of a node that do not count.
+    """
     return {
         node_id: [
-            value[0] for value in inputs_of(prompt, node_id).values() if is_link(value) and value[0] in prompt
+            value[0]
+            for name, value in inputs_of(prompt, node_id).items()
+            if is_link(value) and value[0] in prompt and name not in lazy.get(node_id, ())
         ]
         for node_id in prompt
     }
@@ -53,19 +60,31 @@ class Schedule:
         is_output: Callable[[str], bool],
         done: Callable[[str], bool],
     ) -> None:
+        self._links = links
+        self._is_output = is_output
+        self._done = done
         self._waits_for: dict[str, set[str]] = {}
         self._feeds: dict[str, list[str]] = {}
-        for output in outputs:
-            self._walk(links, output, done)
-        self._places = {node_id: place for place, node_id in enumerate(self._waits_for)}
-        self._ranks = self._rank(is_output)
+        self._places: dict[str, int] = {}
         self._ready: list[tuple[int, int, str]] = []
-        for node_id, waits_for in self._waits_for.items():
-            if not waits_for:
+        self._finished: set[str] = set()
+        self._take_up(outputs)
+
+    def _take_up(self, node_ids: Iterable[str]) -> None:
+        """Have these nodes run, and what they need."""
+        known = len(self._places)
+        for node_id in node_ids:
+            self._walk(node_id)
+        new = [node_id for node_id in self._waits_for if node_id not in self._places]
+        self._places |= {node_id: known + place for place, node_id in enumerate(new)}
+        self._ranks = self._rank(self._is_output)
+        for node_id in new:
+            if not self._waits_for[node_id]:
                 self._make_ready(node_id)
 
-    def _walk(self, links: Links, output: str, done: Callable[[str], bool]) -> None:
+    def _walk(self, output: str) -> None:
         """Find what an output needs: the last link of a node is followed first."""
+        links, done = self._links, self._is_done
         stack = [output]
         while stack:
             node_id = stack.pop()
@@ -101,9 +120,23 @@ class Schedule:
         """Take the next ready node; ``None`` when all are finished or wait for each other."""
         return heapq.heappop(self._ready)[-1] if self._ready else None
 
+    def postpone(self, node_id: str, links: Iterable[str]) -> bool:
+        """Let a node that was taken wait for more nodes; whether there is any that is not done."""
+        missing = {link for link in links if not self._is_done(link)}
+        if missing:
+            self._waits_for[node_id] = missing
+            for link in missing:
+                self._feeds.setdefault(link, []).append(node_id)
+            self._take_up(missing)
+        return bool(missing)
+
+    def _is_done(self, node_id: str) -> bool:
+        return node_id in self._finished or self._done(node_id)
+
     def finish(self, node_id: str) -> None:
         """Note that a node is done, which may make others ready."""
         del self._waits_for[node_id]
+        self._finished.add(node_id)
         for fed in self._feeds.get(node_id, ()):
             waits_for = self._waits_for[fed]
             waits_for.discard(node_id)

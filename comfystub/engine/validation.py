@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 from comfystub.engine import errors
 from comfystub.engine.errors import Error
+from comfystub.engine.releases import LATEST, RELEASES, Release
 from comfystub.media.files import Folders
 from comfystub.nodes.catalogue import Catalogue
 from comfystub.nodes.inventory import Inventory
 from comfystub.nodes.own_validation import judge
+from comfystub.nodes.replacements import replaced
 from comfystub.nodes.schema import Input, NodeClass
 
 Prompt = dict[str, Any]
@@ -41,10 +43,22 @@ class Known(NamedTuple):
     inventory: Inventory
     folders: Folders
     accept_unknown: bool = False
+    release: Release = RELEASES[LATEST]
 
     def classes(self, prompt: Prompt) -> dict[str, NodeClass | None]:
         """The class of each node, ``None`` for one that nothing is known of."""
         return {node_id: self.catalogue.get(node.get("class_type")) for node_id, node in prompt.items()}
+
+
+def replace_nodes(prompt: Prompt, known: Known) -> None:
+    """Put what takes their place where a prompt has nodes of classes that the server no longer has."""
+    catalogue = known.catalogue
+    if not known.release.replaces_nodes:
+        return
+    for node_id, node in prompt.items():
+        name = node.get("class_type")
+        if catalogue.get(name) is None and isinstance(name, str) and name in catalogue.replacements:
+            prompt[node_id] = replaced(node, catalogue.replacements[name][0])
 
 
 def validate(prompt: Prompt, known: Known, targets: Iterable[str] | None = None) -> Verdict:
@@ -57,7 +71,7 @@ def validate(prompt: Prompt, known: Known, targets: Iterable[str] | None = None)
     for node_id, node in prompt.items():
         node_class = known.catalogue.get(node.get("class_type"))
         if "class_type" not in node or (node_class is None and not known.accept_unknown):
-            return Verdict([], errors.missing_class(node_id, node), {})
+            return Verdict([], errors.missing_class(node_id, node, known.release.names_missing_nodes), {})
         classes[node_id] = node_class
     outputs = output_nodes(prompt, classes)
     if targets is not None:

@@ -26,6 +26,8 @@ class Folders:
     else a fresh temporary folder, which ``remove`` takes away again.  ``output`` moves the output
     folder elsewhere.  A fresh input folder holds one picture, ``example.png``, as ComfyUI's does.
     ``stamp`` tells what time a file is said to be of, when that is not the real one.
+    ``names_common_path`` is whether an error about a prefix that leaves a folder says what the two
+    have in common.
     """
 
     def __init__(
@@ -36,7 +38,9 @@ class Folders:
         keep: bool = False,
         example: Callable[[], bytes] | None = None,
         stamp: Callable[[], float] | None = None,
+        names_common_path: bool = False,
     ) -> None:
+        self._names_common_path = names_common_path
         self._given_output = output
         self._given_root = root
         self._keep = keep or root is not None
@@ -126,7 +130,8 @@ class Folders:
             before_save(os.fspath(path))
             self.write(path, data)
 
-        return SavePlace(self.folder(kind), prefix, size, now, self._numbers, write)
+        common = self._names_common_path
+        return SavePlace(self.folder(kind), prefix, size, now, self._numbers, write, common)
 
     def input_files(self) -> list[str]:
         """The names of the files that lie in the input folder itself, sorted."""
@@ -201,17 +206,19 @@ class SavePlace:
         now: float,
         numbers: Numbers,
         write: Write,
+        names_common_path: bool = False,
     ) -> None:
         prefix = fill_tokens(prefix, size, now)
         self.subfolder, self._stem = os.path.split(os.path.normpath(prefix))
         place = inside(folder, self.subfolder) if self.subfolder else folder
         if place is None:
-            raise _outside(folder, os.path.join(folder, self.subfolder))
+            raise _outside(folder, os.path.join(folder, self.subfolder), names_common_path)
         if self.subfolder:
             place.mkdir(parents=True, exist_ok=True)
         self._folder = place
         self._numbers = numbers
         self._write = write
+        self._names_common_path = names_common_path
         # The server looks for the prefix as it was written, so one that ends in a slash finds nothing.
         self._searched = os.path.basename(prefix)
         self._number = numbers.highest(place, self._searched)
@@ -230,7 +237,8 @@ class SavePlace:
             name = self._next_name(stem, ending)
         path = inside(self._folder, name)
         if path is None:  # a link of that name leads out of the folder
-            raise _outside(self._folder, os.path.realpath(self._folder / name))
+            place = os.path.realpath(self._folder / name)
+            raise _outside(self._folder, place, self._names_common_path)
         self._write(path, data)
         if counts:
             self._numbers.note(self._folder, stem, self._number, name)
@@ -241,12 +249,14 @@ class SavePlace:
         return f"{stem}_{self._number:05}_{ending}"
 
 
-def _outside(folder: pathlib.Path, place: str) -> Exception:
+def _outside(folder: pathlib.Path, place: str, names_common_path: bool) -> Exception:
     """What a client is shown of a prefix that leaves the folder: ComfyUI's words, and its type."""
+    place = os.path.abspath(place)
+    common = f"\n         commonpath: {os.path.commonpath((folder, place))}" if names_common_path else ""
     return Exception(
         "**** ERROR: Saving image outside the output folder is not allowed.\n"
-        f" full_output_folder: {os.path.abspath(place)}\n"
-        f"         output_dir: {folder}"
+        f" full_output_folder: {place}\n"
+        f"         output_dir: {folder}{common}"
     )
 
 

@@ -19,6 +19,9 @@ from comfystub.media.png import Colors, Texts
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+#: Colours, as three bytes each: red, green and blue.
+Palette = tuple[bytes, ...]
+
 
 class Picture:
     """A picture, `width` pixels wide and `height` pixels high.
@@ -106,19 +109,21 @@ class Mosaic(_Tiled):
         digest: bytes of any length that stand for all that the picture is made from.
         width: in pixels, at least 1.
         height: in pixels, at least 1.
+        palette: the colours to use, as three bytes each, in place of those the digest chooses.
     """
 
-    __slots__ = ("digest",)
+    __slots__ = ("digest", "palette")
 
-    def __init__(self, digest: bytes, width: int, height: int) -> None:
+    def __init__(self, digest: bytes, width: int, height: int, palette: Palette = ()) -> None:
         super().__init__(width, height)
         self.digest = digest
+        self.palette = palette
 
     def resized(self, size: tuple[int, int]) -> Mosaic:
-        return Mosaic(self.digest, *size)
+        return Mosaic(self.digest, *size, self.palette)
 
     def _tiles(self) -> Colors:
-        return _pattern(self.digest, min(self.width, _TILES), min(self.height, _TILES))
+        return _pattern(self.digest, min(self.width, _TILES), min(self.height, _TILES), self.palette)
 
 
 class Solid(_Tiled):
@@ -192,6 +197,14 @@ class Encoded(Picture):
 
     def png(self, texts: Texts = ()) -> bytes:
         return png.with_texts(png.without_texts(self.data), texts)
+
+
+def tiles(digest: bytes, width: int, height: int) -> Colors:
+    """Return the colours of the mosaic of a digest, without its pixels: rows of tiles from top to bottom.
+
+    Takes the same arguments as `Mosaic` and raises the same errors.
+    """
+    return Mosaic(digest, width, height)._tiles()
 
 
 def encode(image: Image, format: str, **options: Any) -> bytes:
@@ -282,18 +295,26 @@ have, and how light their shades are, both out of 255.  What has more shades is 
 
 
 @lru_cache(maxsize=256)
-def _pattern(digest: bytes, columns: int, rows: int) -> Colors:
+def _pattern(digest: bytes, columns: int, rows: int, palette: Palette = ()) -> Colors:
     """Return the tiles that belong to a digest, as many of them as there is room for."""
     # hashed again, so that digests that differ in one bit look as different as any two
     noise = hashlib.blake2b(digest, digest_size=4 + _TILES * _TILES // 2).digest()
-    hue = int.from_bytes(noise[:2], "big") / 0x10000
-    palette = _palette(hue, _SWINGS[noise[2] % len(_SWINGS)], noise[3] % len(_MOODS))
+    if not palette:
+        hue = int.from_bytes(noise[:2], "big") / 0x10000
+        palette = _palette(hue, _SWINGS[noise[2] % len(_SWINGS)], noise[3] % len(_MOODS))
     tiles = [palette[byte % len(palette)] for byte in noise[4:]]
     left_halves = [tiles[start : start + _TILES // 2] for start in range(0, len(tiles), _TILES // 2)]
     return [half[: columns - columns // 2] + half[: columns // 2][::-1] for half in left_halves[:rows]]
 
 
-def _palette(hue: float, swing: float, mood: int) -> list[bytes]:
+def palette_of(name: bytes) -> Palette:
+    """Return colours that go together, those that belong to a name."""
+    noise = hashlib.blake2b(name, digest_size=4).digest()
+    hue = int.from_bytes(noise[:2], "big") / 0x10000
+    return _palette(hue, _SWINGS[noise[2] % len(_SWINGS)], noise[3] % len(_MOODS))
+
+
+def _palette(hue: float, swing: float, mood: int) -> Palette:
     """Return the colours of a mosaic; `hue` and `swing` are parts of the colour circle."""
     palette = []
     for part, chroma, lights in _MOODS[mood]:
@@ -302,7 +323,7 @@ def _palette(hue: float, swing: float, mood: int) -> list[bytes]:
         cb, cr = chroma * math.cos(angle), chroma * math.sin(angle)
         red, green, blue = round(1.402 * cr), round(-0.344 * cb - 0.714 * cr), round(1.772 * cb)
         palette += [bytes((_byte(luma + red), _byte(luma + green), _byte(luma + blue))) for luma in lights]
-    return palette
+    return tuple(palette)
 
 
 def _byte(value: int) -> int:

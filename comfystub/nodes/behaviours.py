@@ -1,63 +1,76 @@
-"""Which class does what: the table of the behaviours of ComfyUI's own nodes."""
+"""What a node of a class does in the stub: which module says so."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Collection, Mapping
+from importlib import import_module
+from typing import Any
 
-from comfystub.nodes import imaging, passing, sampling, saving
-from comfystub.nodes.invocation import Behaviour
+from comfystub.nodes import passing
+from comfystub.nodes.catalogue import builtin
+from comfystub.nodes.families.logic import CHOICES
+from comfystub.nodes.invocation import Behaviour, Invocation
 from comfystub.nodes.schema import NodeClass
 
-BEHAVIOURS: Mapping[str, Behaviour] = {
-    # latents and sampling
-    "EmptyLatentImage": sampling.empty_latent,
-    "LatentUpscale": sampling.upscale_latent,
-    "LatentUpscaleBy": sampling.upscale_latent_by,
-    "RepeatLatentBatch": sampling.repeat_latent,
-    "KSampler": sampling.k_sampler,
-    "KSamplerAdvanced": sampling.k_sampler_advanced,
-    "SamplerCustom": sampling.custom_sampler,
-    "SamplerCustomAdvanced": sampling.custom_sampler,
-    "VAEEncode": sampling.encode,
-    "VAEDecode": sampling.decode,
-    "VAEDecodeTiled": sampling.decode,
-    # pictures
-    "EmptyImage": imaging.empty_image,
-    "LoadImage": imaging.load_image,
-    "LoadImageOutput": imaging.load_image,
-    "ImageScale": imaging.scale,
-    "ImageScaleBy": imaging.scale_by,
-    "ImageScaleToTotalPixels": imaging.scale_to_pixels,
-    "ImageScaleToMaxDimension": imaging.scale_to_longest,
-    "ResizeImageMaskNode": imaging.resize,
-    "ImageInvert": imaging.invert,
-    "ImageBatch": imaging.batch,
-    "ImageCrop": imaging.crop,
-    "ImagePadForOutpaint": imaging.pad,
-    "GetImageSize": imaging.image_size,
-    # anything
-    "ComfySwitchNode": passing.switch,
-    # output nodes
-    "SaveImage": saving.save_image,
-    "PreviewImage": saving.preview_image,
-    "SaveAnimatedWEBP": saving.save_animated_webp,
-    "SaveAnimatedPNG": saving.save_animated_png,
-    "SaveImageWebsocket": saving.send_images,
-    "PreviewAny": saving.preview_any,
+#: The beginning of a category to the modules of ``families`` that hold what its classes do.  A
+#: module is loaded when the first node of such a class runs.
+FAMILIES: Mapping[str, tuple[str, ...]] = {
+    "image": ("imaging", "saving"),
+    "model/latent": ("latents",),
+    "model/sampling": ("sampling",),
+    "partner": ("partner",),
+    "text": ("text",),
+    "utilities": ("logic", "saving"),
 }
+
+#: Where the classes are that custom node packs bring.
+PACKS = "packs"
 
 #: Classes whose result is never taken from the cache.
 NEVER_CACHED = frozenset({"SaveImageWebsocket"})
 
-
 #: Classes that work in steps, which they report.
-SAMPLING_CLASSES = frozenset(
-    name
-    for name, behaviour in BEHAVIOURS.items()
-    if behaviour in (sampling.k_sampler, sampling.k_sampler_advanced, sampling.custom_sampler)
-)
+SAMPLING_CLASSES = frozenset({"KSampler", "KSamplerAdvanced", "SamplerCustom", "SamplerCustomAdvanced"})
 
 
 def behaviour_of(node_class: NodeClass) -> Behaviour:
     """What a node of this class does in the stub."""
-    return BEHAVIOURS.get(node_class.name, passing.pass_on)
+    return (
+        node_class.behaviour
+        or _known(node_class.name)
+        or _usual(node_class.entry.get("category", ""))
+        or passing.default(node_class)
+    )
+
+
+def wanted_by(run: Invocation) -> Collection[str]:
+    """The lazy inputs that a node wants, as far as it knows them without having them: all, or a choice."""
+    choose = CHOICES.get(run.node_class.name)
+    return run.node_class.lazy if choose is None else (choose(run),)
+
+
+@functools.cache
+def _known(name: str) -> Behaviour | None:
+    """What the stub knows of a class by its name."""
+    entry = builtin(name)
+    modules = (PACKS,) if entry is None else modules_of(entry.entry.get("category", ""))
+    tables = (_module(module).BEHAVIOURS for module in modules)
+    return next((table[name] for table in tables if name in table), None)
+
+
+@functools.cache
+def _usual(category: str) -> Behaviour | None:
+    """What the classes of a category do that are in no table: a module may have a ``DEFAULT``."""
+    return next((_module(m).DEFAULT for m in modules_of(category) if hasattr(_module(m), "DEFAULT")), None)
+
+
+def _module(name: str) -> Any:
+    return import_module(f"comfystub.nodes.families.{name}")
+
+
+def modules_of(category: str) -> tuple[str, ...]:
+    """The modules for a category: those of the longest beginning of it that has any."""
+    while category and category not in FAMILIES:
+        category = category.rpartition("/")[0]
+    return FAMILIES.get(category, ())

@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from comfystub.nodes.replacements import BUILTIN, Replacements
 from comfystub.nodes.schema import NodeClass
 
 DATA = pathlib.Path(__file__).parent / "data"
@@ -49,6 +50,9 @@ class Catalogue:
 
     def __init__(self, object_info: Mapping[str, Any] | str | os.PathLike[str] | None = None) -> None:
         self._own: dict[str, NodeClass] | None = None
+        self._added: dict[str, NodeClass] = {}
+        #: What takes the place of classes that it no longer has.
+        self.replacements: Replacements = BUILTIN if object_info is None else {}
         if object_info is not None:
             if isinstance(object_info, (str, os.PathLike)):
                 object_info = json.loads(pathlib.Path(object_info).read_bytes())
@@ -69,10 +73,20 @@ class Catalogue:
         """The class of that name, ``None`` if this server has none."""
         if not isinstance(name, str):
             return None
+        if name in self._added:
+            return self._added[name]
         return builtin(name) if self._own is None else self._own.get(name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_index() if self._own is None else self._own)
+        return iter({**(_index() if self._own is None else self._own), **self._added})
+
+    def add(self, node_class: NodeClass) -> None:
+        """Know one more class, in place of one of the same name."""
+        self._added[node_class.name] = node_class
+
+    def reset(self) -> None:
+        """Know the classes it began with."""
+        self._added.clear()
 
 
 def _with_facts(name: str, entry: Mapping[str, Any]) -> Mapping[str, Any]:

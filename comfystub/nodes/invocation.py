@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from comfystub.media.files import Folders, SavePlace
+from comfystub.media.looks import Look
 from comfystub.media.pictures import Mosaic, Picture
 from comfystub.nodes.schema import NodeClass
 from comfystub.nodes.values import DEFAULT_SIZE, Images, Latent, first
@@ -49,8 +50,8 @@ class Surroundings(NamedTuple):
     folders: Folders
     random: random.Random
     now: Callable[[], float]
-    #: Makes the picture that sampling produces, ``None`` to let the stub generate it.
-    sample: Callable[[Any, str], Picture | None]
+    #: How what a node of a job generates looks.
+    look: Callable[[Any, str], Look]
     #: Node id to the random name part that belongs to it.
     temp_names: dict[tuple[str, str], str]
 
@@ -58,8 +59,9 @@ class Surroundings(NamedTuple):
 class Invocation(NamedTuple):
     """One run of one node.
 
-    ``inputs`` holds plain values and what came over the links; ``signature`` is the digest of the
-    node's class, its inputs and everything upstream.
+    ``inputs`` holds plain values and what came over the links; of a class that takes lists, all of
+    them are ``Several``.  ``signature`` is the digest of the node's class, its inputs and everything
+    upstream.
     """
 
     node_id: str
@@ -86,6 +88,10 @@ class Invocation(NamedTuple):
         named = self.inputs.get(name)
         found = named if isinstance(named, Images) else first(Images, [named, *self.inputs.values()])
         return found or Images([Mosaic(self.signature, DEFAULT_SIZE, DEFAULT_SIZE)])
+
+    def look(self) -> Look:
+        """How what this node generates looks."""
+        return self.server.look(self.job, self.node_id)
 
     def save_place(self, kind: str, prefix: str, size: tuple[int, int]) -> SavePlace:
         """Where files with a prefix go in one of the folders; ``size`` is what its tokens stand for."""

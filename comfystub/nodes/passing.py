@@ -5,30 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from comfystub.media.pictures import Mosaic, Solid
+from comfystub.media.pictures import Solid
+from comfystub.media.sound import Sound
 from comfystub.nodes.catalogue import builtin
-from comfystub.nodes.invocation import Invocation, Result
-from comfystub.nodes.sampling import empty_latent, schedule
-from comfystub.nodes.saving import save_what_came
-from comfystub.nodes.values import Images, Latent, Masks, Opaque, Sigmas, first
+from comfystub.nodes.invocation import Behaviour, Invocation, Result
+from comfystub.nodes.schema import NodeClass
+from comfystub.nodes.values import DEFAULT_SIZE, Images, Latent, Masks, Opaque, Sigmas, Sounds, Video, first
+
+#: Frames per second of a film that nothing in the workflow says the speed of.
+DEFAULT_FPS = 24.0
+#: Seconds of a sound that nothing in the workflow says the length of.
+DEFAULT_SECONDS = 1.0
+
+
+def default(node_class: NodeClass) -> Behaviour:
+    """What a node does of whose class the stub knows no more than its inputs and outputs, if that."""
+    if not node_class.entry:
+        return black_box
+    # ComfyUI's own output nodes leave files of their own kinds: none at all is less wrong than pictures.
+    if node_class.output_node and builtin(node_class.name) is None:
+        return pass_on_and_save
+    return pass_on
 
 
 def pass_on(run: Invocation) -> Result:
     """Give each output what came in under its type, or else something of that type."""
-    outputs = [output_of_type(run, kind) for kind in run.node_class.output]
-    # ComfyUI's own output nodes leave files of their own kinds: none at all is less wrong than pictures.
-    saves = run.node_class.output_node and builtin(run.node_class.name) is None
-    return Result(outputs, save_what_came(run).ui if saves else None)
+    return Result([output_of_type(run, kind) for kind in run.node_class.output])
 
 
-def switch(run: Invocation) -> Result:
-    """ComfySwitchNode: the branch that is switched on."""
-    return Result((run.inputs.get("on_true" if run.inputs.get("switch") else "on_false"),))
+def pass_on_and_save(run: Invocation) -> Result:
+    """The same for an output node, which saves the pictures it was given."""
+    return Result(pass_on(run).outputs, save_what_came(run))
 
 
 def black_box(run: Invocation) -> Result:
     """A class that nothing is known of: whatever is linked to it finds what came in behind it."""
-    return Result(_AnySlot(Opaque("*", run.signature, tuple(run.inputs.values()))), save_what_came(run).ui)
+    return Result(_AnySlot(Opaque("*", run.signature, tuple(run.inputs.values()))), save_what_came(run))
+
+
+def save_what_came(run: Invocation) -> dict[str, Any] | None:
+    """Save the pictures that came in as SaveImage does, and return what it shows."""
+    from comfystub.nodes.families.saving import save_image
+
+    return save_image(run).ui if first(Images, run.inputs.values()) else None
 
 
 class _AnySlot(list[Any]):
@@ -48,32 +67,49 @@ def output_of_type(run: Invocation, kind: Any) -> Any:
 
 
 def _images(run: Invocation) -> Images:
-    came = first(Images, run.inputs.values())
+    values = run.inputs.values()
+    came = first(Images, values)
     if came is not None:
         return came
-    latent = first(Latent, run.inputs.values()) or _latent(run)
-    return latent.decoded()
+    film = first(Video, values)
+    return film.images if film is not None else (first(Latent, values) or _latent(run)).decoded()
 
 
 def _masks(run: Invocation) -> Masks:
     came = first(Masks, run.inputs.values())
     if came is not None:
         return came
-    images = first(Images, run.inputs.values()) or [Mosaic(run.signature, 64, 64)]
-    return Masks(Solid(0xFFFFFF, *picture.size) for picture in images)
+    images = first(Images, run.inputs.values())
+    sizes = [picture.size for picture in images] if images else [(64, 64)]
+    return Masks(Solid(0xFFFFFF, *size) for size in sizes)
 
 
 def _latent(run: Invocation) -> Latent:
     came = first(Latent, run.inputs.values())
     if came is not None:
         return came._replace(digest=run.signature) if came.pictures is None else came
-    latent: Latent = empty_latent(run).outputs[0]
-    return latent
+    width, height = run.value("width", DEFAULT_SIZE), run.value("height", DEFAULT_SIZE)
+    return Latent(max(8, width // 8 * 8), max(8, height // 8 * 8), 1, run.signature)
 
 
 def _sigmas(run: Invocation) -> Sigmas:
-    made: Sigmas = schedule(run).outputs[0]
-    return first(Sigmas, run.inputs.values()) or made
+    return first(Sigmas, run.inputs.values()) or Sigmas(max(0, run.value("steps", 20)))
+
+
+def _sounds(run: Invocation) -> Sounds:
+    came = first(Sounds, run.inputs.values())
+    if came is not None:
+        return came
+    film = first(Video, run.inputs.values())
+    if film is not None and film.sound is not None:
+        return Sounds([film.sound])
+    seconds = run.value("duration", run.value("seconds", DEFAULT_SECONDS))
+    return Sounds([Sound(seconds, digest=run.signature)])
+
+
+def _video(run: Invocation) -> Video:
+    came = first(Video, run.inputs.values())
+    return came or Video(_images(run), run.value("fps", DEFAULT_FPS))
 
 
 def _plain(kind: type, names: tuple[str, ...]) -> Callable[[Invocation], Any]:
@@ -92,6 +128,8 @@ MAKERS: dict[str, Callable[[Invocation], Any]] = {
     "MASK": _masks,
     "LATENT": _latent,
     "SIGMAS": _sigmas,
+    "AUDIO": _sounds,
+    "VIDEO": _video,
     "INT": _plain(int, ("value", "seed")),
     "FLOAT": _plain(float, ("value",)),
     "STRING": _plain(str, ("value", "string", "text")),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from comfystub.nodes.invocation import Behaviour
 
 DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
 AUTOGROW = "COMFY_AUTOGROW_V3"
@@ -33,18 +36,39 @@ class Input(NamedTuple):
 
 
 class NodeClass:
-    """A node class, made of its catalogue line or of an entry of somebody's ``/object_info``."""
+    """A node class, made of its catalogue line or of an entry of somebody's ``/object_info``.
 
-    __slots__ = ("_inputs", "dynamic", "entry", "facts", "name", "output", "output_node")
+    ``behaviour`` is what its nodes do, where the stub does not know that by itself.
+    """
 
-    def __init__(self, name: str, entry: Mapping[str, Any]) -> None:
+    __slots__ = (
+        "_inputs",
+        "behaviour",
+        "dynamic",
+        "entry",
+        "facts",
+        "lazy",
+        "name",
+        "output",
+        "output_is_list",
+        "output_node",
+        "takes_lists",
+    )
+
+    def __init__(self, name: str, entry: Mapping[str, Any], behaviour: Behaviour | None = None) -> None:
         self.name = name
         self.entry = entry
+        self.behaviour = behaviour
         self.facts: Mapping[str, Any] = entry.get("facts", {})
         # A tuple, as in the server: what a wrong slot raises is shown to the client.
         self.output: tuple[Any, ...] = tuple(entry.get("output") or ())
         self.output_node: bool = bool(entry.get("output_node"))
+        #: Whether it is given the values of a list all at once, and which outputs give lists.
+        self.takes_lists: bool = bool(entry.get("is_input_list"))
+        self.output_is_list: Sequence[Any] = entry.get("output_is_list") or ()
         self._inputs = list(_section_inputs(entry.get("input", {})))
+        #: The inputs whose links are followed only when the node has said that it wants them.
+        self.lazy = frozenset(i.name for i in self._inputs if i.config.get("lazy"))
         self.dynamic = any(
             i.type in (DYNAMIC_COMBO, AUTOGROW) for i in self._inputs if isinstance(i.type, str)
         )

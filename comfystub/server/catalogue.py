@@ -71,6 +71,10 @@ def get_metadata(server: State, request: Request, folder: str) -> Response:
     return NOT_FOUND
 
 
+def get_replacements(server: State, request: Request) -> Response:
+    return json_response(server.engine.known.catalogue.replacements)
+
+
 def get_nothing(server: State, request: Request) -> Response:
     """A list that a server without custom nodes has nothing in."""
     return json_response({})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from comfystub.engine.events import MESSAGES
@@ -11,7 +11,7 @@ from comfystub.server.http import Request, Response, json_response
 from comfystub.server.prompts import CANONICAL_UUID
 from comfystub.server.state import State
 
-STATUSES = (PENDING, RUNNING, COMPLETED, FAILED, CANCELLED)
+STATUSES = (PENDING, RUNNING, COMPLETED, FAILED)
 SORT_KEYS = ("created_at", "execution_duration")
 SORT_ORDERS = ("asc", "desc")
 
@@ -41,11 +41,11 @@ class Query(NamedTuple):
 
 def list_jobs(server: State, request: Request) -> Response:
     try:
-        query = _query(request.params)
+        query = _query(request.params, _statuses(server))
     except BadParameter as problem:
         return json_response({"error": str(problem)}, 400)
     server.engine.look()
-    rows = [row for row in map(_summary, _known_jobs(server)) if _wanted(row, query)]
+    rows = [row for job in _known_jobs(server) if _wanted(row := _summary(server, job), query)]
     rows.sort(key=lambda row: _sort_value(row, query.sort_by), reverse=query.descending)
     stop = None if query.limit is None else query.offset + query.limit
     pagination = {
@@ -62,7 +62,7 @@ def get_job(server: State, request: Request, job_id: str) -> Response:
     job = next((job for job in _known_jobs(server) if job.id == job_id), None)
     if job is None:
         return json_response({"error": "Job not found"}, 404)
-    row = _summary(job)
+    row = _summary(server, job)
     if job.ended:
         row["outputs"] = job.ui
         row["execution_status"] = job.history_status()
@@ -97,12 +97,16 @@ def _known_jobs(server: State) -> list[Job]:
         return [*running, *queue.pending, *server.engine.history]
 
 
-def _query(params: Mapping[str, str]) -> Query:
+def _statuses(server: State) -> tuple[str, ...]:
+    """The statuses that jobs can have."""
+    return (*STATUSES, CANCELLED) if server.release.cancels_jobs else STATUSES
+
+
+def _query(params: Mapping[str, str], known: Sequence[str]) -> Query:
     statuses = [one.strip().lower() for one in params.get("status", "").split(",") if one.strip()]
-    invalid = [one for one in statuses if one not in STATUSES]
+    invalid = ", ".join(one for one in statuses if one not in known)
     if invalid:
-        known = ", ".join(STATUSES)
-        raise BadParameter(f"Invalid status value(s): {', '.join(invalid)}. Valid values: {known}")
+        raise BadParameter(f"Invalid status value(s): {invalid}. Valid values: {', '.join(known)}")
     sort_by = params.get("sort_by", "created_at").lower()
     if sort_by not in SORT_KEYS:
         raise BadParameter("sort_by must be 'created_at' or 'execution_duration'")
@@ -136,7 +140,7 @@ def _sort_value(row: Mapping[str, Any], sort_by: str) -> float:
     return float(end - start) if start is not None and end is not None else 0.0
 
 
-def _summary(job: Job) -> dict[str, Any]:
+def _summary(server: State, job: Job) -> dict[str, Any]:
     """A job as the list shows it; what is not known is left out."""
     messages = {kind: own for kind, own in job.marks if kind in MESSAGES} if job.ended else {}
     ends = [own["timestamp"] for kind, own in messages.items() if kind not in BEFORE_THE_END]
@@ -144,14 +148,14 @@ def _summary(job: Job) -> dict[str, Any]:
     previewable = [one for one in shown if _previewable(*one)]
     row = {
         "id": job.id,
-        "status": job.state,
+        "status": job.state if job.state in _statuses(server) else FAILED,
         "priority": job.number,
         "create_time": job.extra_data.get("create_time"),
         "execution_start_time": messages.get("execution_start", {}).get("timestamp"),
         "execution_end_time": ends[-1] if ends else None,
         "execution_error": messages.get("execution_error"),
         "outputs_count": sum(isinstance(entry, dict) for _, _, entry in shown),
-        "previewable_outputs_count": len(previewable),
+        "previewable_outputs_count": len(previewable) if server.release.cancels_jobs else None,
         "preview_output": _preview(previewable),
         "workflow_id": _workflow_id(job.extra_data),
     }

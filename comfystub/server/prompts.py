@@ -35,7 +35,9 @@ def post_prompt(server: State, request: Request) -> Response:
     if "prompt" not in body:
         return _rejected(errors.error("no_prompt", "No prompt provided"))
     prompt_id = body.get("prompt_id")
-    if prompt_id is None:
+    if not server.release.wants_uuids:
+        prompt_id = str(body.get("prompt_id", server.engine.new_id()))
+    elif prompt_id is None:
         prompt_id = server.engine.new_id()
     elif not isinstance(prompt_id, str) or not CANONICAL_UUID.fullmatch(prompt_id):
         details = (
@@ -47,7 +49,7 @@ def post_prompt(server: State, request: Request) -> Response:
     verdict = server.engine.judge(prompt, body.get("partial_execution_targets"))
     extra_data, sensitive = _extra_data(server, request, body)
     if verdict.error is not None:
-        _advise(server, verdict.error)
+        _advise(server, verdict.error, prompt)
         return _rejected(verdict.error, verdict.node_errors)
     job = server.engine.submit(
         prompt,
@@ -89,19 +91,19 @@ def _rejected(problem: errors.Error, node_errors: dict[str, Any] | None = None) 
     return json_response(errors.rejection(problem, node_errors), 400)
 
 
-def _advise(server: State, problem: errors.Error) -> None:
+def _advise(server: State, problem: errors.Error, prompt: dict[str, Any]) -> None:
     """Tell the test's author what to do about a class that only their own server has."""
-    class_type = problem["extra_info"].get("class_type")
-    if (
-        problem["type"] != "missing_node_type"
-        or not class_type
-        or not server.engine.known.catalogue.is_builtin
-    ):
+    known = server.engine.known.catalogue
+    if problem["type"] not in errors.MISSING_CLASS or not known.is_builtin:
+        return
+    class_types = (node.get("class_type") for node in prompt.values())
+    class_type = next(filter(None, (name for name in class_types if known.get(name) is None)), None)
+    if class_type is None:
         return
     advice = (
-        f"comfystub rejected a prompt as ComfyUI 0.33 would: it has no node class {class_type!r}. If your "
-        "server has it, pass patch(object_info=...) what GET /object_info answers there, or pass "
-        "patch(unknown_nodes='accept')."
+        f"comfystub rejected a prompt as ComfyUI {server.release.version} would: it has no node class "
+        f"{class_type!r}. If your server has it, pass patch(object_info=...) what GET /object_info answers "
+        "there, or define it with stub.add_node(...), or pass patch(unknown_nodes='accept')."
     )
     try:
         warnings.warn(advice, UnknownNodeWarning, stacklevel=2)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+
+from comfystub.engine.releases import Release
 from comfystub.server import catalogue, handshake, jobs, prompts, settings, system, uploads, userdata, views
 from comfystub.server.router import Route, Router
 
@@ -32,7 +35,7 @@ ROUTES = (
     Route("GET", "/view_metadata/{folder}", catalogue.get_metadata),
     Route("GET", "/experiment/models", catalogue.get_model_folders),
     Route("GET", "/experiment/models/{folder}", catalogue.get_model_files),
-    Route("GET", "/node_replacements", catalogue.get_nothing),
+    Route("GET", "/node_replacements", catalogue.get_replacements),
     Route("GET", "/workflow_templates", catalogue.get_nothing),
     Route("GET", "/i18n", catalogue.get_nothing),
     Route("GET", "/global_subgraphs", catalogue.get_nothing),
@@ -62,4 +65,18 @@ ROUTES = (
     Route("GET", "/api/tags", system.no_assets, twin=False),
 )
 
-ROUTER = Router(ROUTES)
+#: What answers only where jobs can be cancelled, and where nodes are replaced.
+CANCELLING = (jobs.cancel_job, jobs.cancel_jobs)
+REPLACING = (catalogue.get_replacements,)
+
+
+def routes_of(release: Release) -> list[Route]:
+    """The routes that a release has."""
+    lacking = (() if release.cancels_jobs else CANCELLING) + (() if release.replaces_nodes else REPLACING)
+    return [route for route in ROUTES if route.handler not in lacking]
+
+
+@functools.cache
+def router_of(release: Release) -> Router:
+    """The routes of a release, compiled."""
+    return Router(routes_of(release))

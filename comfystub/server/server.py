@@ -18,8 +18,8 @@ from comfystub.server.complaints import Complaint, complaint_of
 from comfystub.server.faults import CallFacts, ConnectionFacts, answered
 from comfystub.server.http import EMPTY, FORBIDDEN, Headers, Request, Response, failure, text_response
 from comfystub.server.origin import is_foreign
-from comfystub.server.router import Router
-from comfystub.server.routes import ROUTER
+from comfystub.server.router import Handler, Route, Router
+from comfystub.server.routes import router_of, routes_of
 from comfystub.server.sockets import Socket
 from comfystub.server.state import State
 from comfystub.server.system import MAX_BODY
@@ -78,12 +78,14 @@ class Connected(Protocol):
 class Server(State):
     """Answers requests, and keeps a list of what it was asked."""
 
-    def __init__(self, engine: Engine, router: Router = ROUTER) -> None:
+    def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self.calls: list[Call] = []
         #: What went wrong, as ``strict`` raises it.
         self.complaints: list[Complaint] = []
-        self._router = router
+        #: The routes it answers at.
+        self.router = router_of(self.release)
+        self._own_routes: list[Route] = []
         self._connections: weakref.WeakSet[Connected] = weakref.WeakSet()
         # A set must not grow while it is listed.
         self._lock = threading.Lock()
@@ -95,12 +97,19 @@ class Server(State):
         """What its answers and its jobs go by."""
         return self.engine.clock
 
+    def add_route(self, method: str, path: str, handler: Handler) -> None:
+        """Answer at one more path, in place of what answered there."""
+        self._own_routes.append(Route(method, path, handler))
+        self.router = Router([*routes_of(self.release), *self._own_routes])
+
     def turn(self) -> Server:
         """Who answers the next call: this server."""
         return self
 
     def reset(self) -> None:
-        """Have no settings, and no record of any call."""
+        """Have no settings, no routes of its own, and no record of any call."""
+        self._own_routes.clear()
+        self.router = router_of(self.release)
         self.settings.clear()
         self.calls.clear()
         self.complaints.clear()
@@ -152,7 +161,7 @@ class Server(State):
     # --- calls
 
     def respond(self, request: Request) -> Response:
-        """Answer a request as ComfyUI 0.33 does, or as a fault has it."""
+        """Answer a request as ComfyUI does, or as a fault has it."""
         engine = self.engine
         with engine.clock.inside:
             engine.catch_up()
@@ -196,7 +205,7 @@ class Server(State):
         answer = response.body if request.method == "POST" or response.status >= 400 else b""
         call = Call(request, response.status, error, time, struck[0] if struck else None, answer)
         self.calls.append(call)
-        complaint = complaint_of(call, self._router) if response.status >= 400 else None
+        complaint = complaint_of(call, self.router) if response.status >= 400 else None
         if complaint is not None:
             self.complaints.append(complaint)
 
@@ -209,7 +218,7 @@ class Server(State):
             return FORBIDDEN
         if request.method == "OPTIONS":
             return EMPTY
-        handlers, values = self._router.match(request.path)
+        handlers, values = self.router.match(request.path)
         handler = handlers.get("GET" if request.method == "HEAD" else request.method)
         if handler is not None:
             if len(request.body) > MAX_BODY:

@@ -9,7 +9,7 @@ from comfystub.engine.events import Event
 from comfystub.engine.hub import status_event
 from comfystub.engine.sessions import Ending
 from comfystub.server.state import State
-from comfystub.server.system import FEATURES
+from comfystub.server.system import features
 
 
 class Socket:
@@ -52,9 +52,9 @@ class Socket:
         if isinstance(said, dict):
             self._heard_object = True
             if said.get("type") == "feature_flags":
-                features = said.get("data")
-                self.session.features = features if isinstance(features, dict) else {}
-                self._deliver(Event("feature_flags", FEATURES))
+                theirs = said.get("data")
+                self.session.features = theirs if isinstance(theirs, dict) else {}
+                self._deliver(Event("feature_flags", features(self._server.release)))
 
     def unread(self) -> Iterator[str | bytes | Ending]:
         """What was said and not read yet; it is read now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from comfystub.engine.engine import Engine
+from comfystub.engine.releases import Release
 from comfystub.media.files import Folders
 
 
@@ -14,6 +15,11 @@ class State:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.settings: dict[str, Any] = {}
+
+    @property
+    def release(self) -> Release:
+        """Which ComfyUI this is."""
+        return self.engine.known.release
 
     @property
     def folders(self) -> Folders:

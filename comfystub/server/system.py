@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+from comfystub.engine.releases import Release
 from comfystub.media.files import TYPES
 from comfystub.server.http import Request, Response, json_response
 from comfystub.server.state import State
 
-VERSION = "0.33.0"
 MAX_BODY = 104_857_600
 GIBIBYTE = 1 << 30
 
@@ -21,36 +22,35 @@ FEATURES: dict[str, Any] = {
     "assets": False,
 }
 
-SYSTEM_STATS: dict[str, Any] = {
-    "system": {
-        "os": "linux",
-        "ram_total": 32 * GIBIBYTE,
-        "ram_free": 24 * GIBIBYTE,
-        "comfyui_version": VERSION,
-        "required_frontend_version": "1.45.0",
-        "installed_templates_version": "0.9.0",
-        "required_templates_version": "0.9.0",
-        "comfy_package_versions": [
-            {"name": "comfyui-frontend-package", "installed": "1.45.0", "required": "1.45.0"}
-        ],
-        "python_version": "3.12.0 (comfystub)",
-        "pytorch_version": "2.9.0+cpu",
-        "embedded_python": False,
-        "deploy_environment": "local",
-        "argv": ["main.py"],
-    },
-    "devices": [
-        {
-            "name": "cpu",
-            "type": "cpu",
-            "index": None,
-            "vram_total": 32 * GIBIBYTE,
-            "vram_free": 24 * GIBIBYTE,
-            "torch_vram_total": 32 * GIBIBYTE,
-            "torch_vram_free": 24 * GIBIBYTE,
-        }
+SYSTEM: dict[str, Any] = {
+    "os": "linux",
+    "ram_total": 32 * GIBIBYTE,
+    "ram_free": 24 * GIBIBYTE,
+    "comfyui_version": "",
+    "required_frontend_version": "1.45.0",
+    "installed_templates_version": "0.9.0",
+    "required_templates_version": "0.9.0",
+    "comfy_package_versions": [
+        {"name": "comfyui-frontend-package", "installed": "1.45.0", "required": "1.45.0"}
     ],
+    "python_version": "3.12.0 (comfystub)",
+    "pytorch_version": "2.9.0+cpu",
+    "embedded_python": False,
+    "deploy_environment": "local",
+    "argv": ["main.py"],
 }
+
+DEVICES: list[dict[str, Any]] = [
+    {
+        "name": "cpu",
+        "type": "cpu",
+        "index": None,
+        "vram_total": 32 * GIBIBYTE,
+        "vram_free": 24 * GIBIBYTE,
+        "torch_vram_total": 32 * GIBIBYTE,
+        "torch_vram_free": 24 * GIBIBYTE,
+    }
+]
 
 INDEX = "<!DOCTYPE html>\n<html><head><title>ComfyUI</title></head><body>comfystub</body></html>\n"
 NOT_STORED = (
@@ -64,17 +64,38 @@ def get_index(server: State, request: Request) -> Response:
     return Response(200, (("Content-Type", "text/html"), *NOT_STORED), INDEX.encode())
 
 
-#: What never changes is written once.
-FEATURES_ANSWER = json_response(FEATURES)
-SYSTEM_STATS_ANSWER = json_response(SYSTEM_STATS)
+@functools.cache
+def features(release: Release) -> dict[str, Any]:
+    """What a release tells a front end that it can do."""
+    return {name: value for name, value in FEATURES.items() if name not in release.lacks_features}
+
+
+@functools.cache
+def system_stats(release: Release) -> dict[str, Any]:
+    """What a release tells of its machine."""
+    system = {name: value for name, value in SYSTEM.items() if name not in release.lacks_stats}
+    return {"system": system | {"comfyui_version": release.version}, "devices": DEVICES}
 
 
 def get_features(server: State, request: Request) -> Response:
-    return FEATURES_ANSWER
+    return _features_answer(server.release)
 
 
 def get_system_stats(server: State, request: Request) -> Response:
-    return SYSTEM_STATS_ANSWER
+    return _stats_answer(server.release)
+
+
+# What never changes is written once.
+
+
+@functools.cache
+def _features_answer(release: Release) -> Response:
+    return json_response(features(release))
+
+
+@functools.cache
+def _stats_answer(release: Release) -> Response:
+    return json_response(system_stats(release))
 
 
 def get_extensions(server: State, request: Request) -> Response:

@@ -74,6 +74,8 @@ def get_file(server: State, request: Request, file: str) -> Response:
     if not os.path.isfile(path):
         return FORBIDDEN
     content_type = guess_type(path.name)
+    if not server.release.attaches_userdata:
+        return file_response(request, path, (("Content-Type", content_type),))
     headers = (
         ("Content-Type", BINARY if content_type in ACTIVE_TYPES else content_type),
         ("Content-Disposition", "attachment"),
@@ -129,9 +131,11 @@ def _home(server: State) -> pathlib.Path:
 
 
 def _file_info(server: State, path: pathlib.Path, name: str) -> dict[str, Any]:
-    """A file's path, size in bytes and times in milliseconds."""
+    """A file's path, size in bytes and times."""
     stat = path.stat()
-    modified, created = int(stat.st_mtime * 1000), int(server.folders.created(stat) * 1000)
+    modified, created = stat.st_mtime, server.folders.created(stat)
+    if server.release.tells_milliseconds:
+        modified, created = int(modified * 1000), int(created * 1000)
     return {"path": name, "size": stat.st_size, "modified": modified, "created": created}
 
 

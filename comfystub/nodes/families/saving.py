@@ -1,27 +1,17 @@
-"""Output nodes: the files they write and what they show."""
+"""Output nodes for pictures: the files they write and what they show."""
 
 from __future__ import annotations
 
 import json
-import string
 from collections.abc import Callable
 from typing import Any
 
 from comfystub.media.pictures import Picture, animated_png, animated_webp
 from comfystub.nodes.invocation import Invocation, Progress, Reports, Result
-from comfystub.nodes.values import Images, first
-
-Texts = list[tuple[str, str]]
+from comfystub.nodes.writing import entry, temp_prefix, texts
 
 #: The choices of SaveAnimatedWEBP to libwebp's effort, from 0, quick, to 6, small.
 WEBP_METHODS = {"default": 4, "fastest": 0, "slowest": 6}
-
-
-def texts(run: Invocation) -> Texts:
-    """The text chunks of a saved picture: the prompt, and each key of ``extra_pnginfo``."""
-    info = run.extra_data.get("extra_pnginfo")
-    pairs = [("prompt", json.dumps(run.prompt))]
-    return pairs + [(key, json.dumps(value)) for key, value in (info or {}).items()]
 
 
 def save_image(run: Invocation) -> Result:
@@ -38,19 +28,7 @@ def save(run: Invocation, kind: str, prefix: str) -> Result:
     place = run.save_place(kind, prefix, images[0].size)
     chunks = texts(run)
     names = [place.save(".png", picture.png(chunks), number) for number, picture in enumerate(images)]
-    return Result((images,), {"images": [_entry(name, place.subfolder, kind) for name in names]})
-
-
-def _entry(name: str, subfolder: str, kind: str) -> dict[str, str]:
-    return {"filename": name, "subfolder": subfolder, "type": kind}
-
-
-def temp_prefix(run: Invocation) -> str:
-    """ComfyUI's prefix of preview files, with the five random letters that belong to this node."""
-    names, key = run.server.temp_names, (run.node_id, run.node_class.name)
-    if key not in names:
-        names[key] = "".join(run.server.random.choices(string.ascii_lowercase, k=5))
-    return f"ComfyUI_temp_{names[key]}"
+    return Result((images,), {"images": [entry(name, place.subfolder, kind) for name in names]})
 
 
 def save_animated_webp(run: Invocation) -> Result:
@@ -78,7 +56,7 @@ def _save_animation(run: Invocation, ending: str, encode: Callable[[list[Picture
     prefix = run.value("filename_prefix", "ComfyUI")
     place = run.save_place("output", prefix, images[0].size)
     name = place.save(ending, encode(images))
-    return Result((images,), {"images": [_entry(name, place.subfolder, "output")], "animated": [True]})
+    return Result((images,), {"images": [entry(name, place.subfolder, "output")], "animated": [True]})
 
 
 def send_images(run: Invocation) -> Reports:
@@ -104,8 +82,11 @@ def _shown(value: Any) -> str:
         return "source exists, but could not be serialized."
 
 
-def save_what_came(run: Invocation) -> Result:
-    """An output node that the stub knows nothing of: it saves the pictures it was given, if any."""
-    if first(Images, run.inputs.values()) is None:
-        return Result()
-    return save_image(run)
+BEHAVIOURS = {
+    "SaveImage": save_image,
+    "PreviewImage": preview_image,
+    "SaveAnimatedWEBP": save_animated_webp,
+    "SaveAnimatedPNG": save_animated_png,
+    "SaveImageWebsocket": send_images,
+    "PreviewAny": preview_any,
+}

@@ -234,3 +234,20 @@ def image_size(run: Invocation) -> Reports:
     width, height = images[0].size
     yield Text(f"width: {width}, height: {height}\n batch size: {len(images)}")
     return Result((width, height, len(images)))
+
+
+BEHAVIOURS = {
+    "EmptyImage": empty_image,
+    "LoadImage": load_image,
+    "LoadImageOutput": load_image,
+    "ImageScale": scale,
+    "ImageScaleBy": scale_by,
+    "ImageScaleToTotalPixels": scale_to_pixels,
+    "ImageScaleToMaxDimension": scale_to_longest,
+    "ResizeImageMaskNode": resize,
+    "ImageInvert": invert,
+    "ImageBatch": batch,
+    "ImageCrop": crop,
+    "ImagePadForOutpaint": pad,
+    "GetImageSize": image_size,
+}

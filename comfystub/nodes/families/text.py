@@ -1,0 +1,3 @@
+"""Text."""
+
+BEHAVIOURS = {}  # type: ignore[var-annotated]
