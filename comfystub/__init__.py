@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from comfystub.engine.job import Job, JobNode, Output
     from comfystub.engine.pacing import Timed
     from comfystub.engine.sessions import SocketRecord
+    from comfystub.media.sound import Sound
+    from comfystub.nodes.values import Video
     from comfystub.patching import cluster, current, patch
     from comfystub.server.prompts import UnknownNodeWarning
     from comfystub.server.server import Call
     from comfystub.strict import StrictError
     from comfystub.stub import Stub
+    from comfystub.styles import Styles
     from comfystub.timeline import Timeline
 
 __version__ = "0.1.0"
@@ -35,11 +38,14 @@ __all__ = [
     "JobNode",
     "Output",
     "SocketRecord",
+    "Sound",
     "StrictError",
     "Stub",
+    "Styles",
     "Timed",
     "Timeline",
     "UnknownNodeWarning",
+    "Video",
     "Where",
     "cluster",
     "current",
@@ -57,11 +63,14 @@ _HOMES = {
     "JobNode": "comfystub.engine.job",
     "Output": "comfystub.engine.job",
     "SocketRecord": "comfystub.engine.sessions",
+    "Sound": "comfystub.media.sound",
     "StrictError": "comfystub.strict",
     "Stub": "comfystub.stub",
+    "Styles": "comfystub.styles",
     "Timed": "comfystub.engine.pacing",
     "Timeline": "comfystub.timeline",
     "UnknownNodeWarning": "comfystub.server.prompts",
+    "Video": "comfystub.nodes.values",
     "Where": "comfystub.engine.faults",
     "cluster": "comfystub.patching",
     "current": "comfystub.patching",

@@ -13,6 +13,7 @@ from comfystub.engine import errors
 from comfystub.engine.errors import Error
 from comfystub.engine.releases import LATEST, RELEASES, Release
 from comfystub.media.files import Folders
+from comfystub.nodes.behaviours import shows_something
 from comfystub.nodes.catalogue import Catalogue
 from comfystub.nodes.inventory import Inventory
 from comfystub.nodes.own_validation import judge
@@ -85,7 +86,8 @@ def validate(prompt: Prompt, known: Known, targets: Iterable[str] | None = None)
 def output_nodes(prompt: Prompt, classes: Mapping[str, NodeClass | None]) -> list[str]:
     """The output nodes of a prompt.
 
-    A node of a class that nothing is known of counts as one when no other node is linked to it.
+    A node of a class that the catalogue lacks counts as one when no other node is linked to it, or when
+    it is an output node in the pack that is known to bring it.
     """
     found = [node_id for node_id, node_class in classes.items() if node_class and node_class.output_node]
     unknown = [node_id for node_id, node_class in classes.items() if node_class is None]
@@ -96,7 +98,11 @@ def output_nodes(prompt: Prompt, classes: Mapping[str, NodeClass | None]) -> lis
             for value in (node.get("inputs") or {}).values()
             if isinstance(value, list) and value and isinstance(value[0], str)
         }
-        found += [node_id for node_id in unknown if node_id not in linked]
+        found += [
+            node_id
+            for node_id in unknown
+            if node_id not in linked or shows_something(str(prompt[node_id].get("class_type")))
+        ]
     return found
 
 

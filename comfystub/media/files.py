@@ -209,7 +209,7 @@ class SavePlace:
         names_common_path: bool = False,
     ) -> None:
         prefix = fill_tokens(prefix, size, now)
-        self.subfolder, self._stem = os.path.split(os.path.normpath(prefix))
+        self.subfolder, self.stem = os.path.split(os.path.normpath(prefix))
         place = inside(folder, self.subfolder) if self.subfolder else folder
         if place is None:
             raise _outside(folder, os.path.join(folder, self.subfolder), names_common_path)
@@ -228,21 +228,30 @@ class SavePlace:
 
         ``%batch_num%`` in the prefix becomes ``batch_number``.
         """
-        stem = self._stem.replace("%batch_num%", str(batch_number))
+        stem = self.stem.replace("%batch_num%", str(batch_number))
         counts = stem == self._searched
         name = self._next_name(stem, ending)
         if counts and (self._folder / name).exists():
             # It came within one tick of the clock that tells a changed folder.
             self._number = highest_number(self._folder, stem)
             name = self._next_name(stem, ending)
+        self.put(name, data)
+        if counts:
+            self._numbers.note(self._folder, stem, self._number, name)
+        return name
+
+    def put(self, name: str, data: bytes) -> pathlib.Path:
+        """Write a file of this name, for those who number their files in another way."""
         path = inside(self._folder, name)
         if path is None:  # a link of that name leads out of the folder
             place = os.path.realpath(self._folder / name)
             raise _outside(self._folder, place, self._names_common_path)
         self._write(path, data)
-        if counts:
-            self._numbers.note(self._folder, stem, self._number, name)
-        return name
+        return path
+
+    def names(self) -> list[str]:
+        """The names of what lies in the folder."""
+        return os.listdir(self._folder)
 
     def _next_name(self, stem: str, ending: str) -> str:
         self._number += 1

@@ -1,0 +1,151 @@
+"""Workflows that people published, and what a real ComfyUI 0.33 answered to them.
+
+The files are no part of the project: COMFYSTUB_WORKFLOWS names the folder that holds them, with their
+``answers``.  Without it these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pathlib
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+import comfystub
+from comfystub.media import sound, video
+
+URL = "http://comfy.test:8188"
+BESIDE = pathlib.Path(__file__).resolve().parents[2] / "shared" / "workflows"
+FOLDER = pathlib.Path(os.environ.get("COMFYSTUB_WORKFLOWS", BESIDE))
+NAMES = sorted(path.stem for path in FOLDER.glob("[0-9]*.json"))
+CHECKPOINTS = ["v1-5-pruned-emaonly-fp16.safetensors", "v1-5-pruned-emaonly.safetensors"]
+
+WORDING = ("tooltip", "description", "display_name", "placeholder", "output_tooltips")
+SETS = ("errors", "dependent_outputs")
+
+pytestmark = pytest.mark.skipif(not NAMES, reason="the published workflows are not here")
+
+
+def read(path: pathlib.Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def workflow(name: str) -> Any:
+    return read(FOLDER / f"{name}.json")
+
+
+def answer(name: str, installed: str) -> Any:
+    return read(FOLDER / "answers" / installed / f"{name}.json")
+
+
+def models(installed: str) -> dict[str, list[str]]:
+    """The files of the server that answered: two checkpoints, or all that any workflow names."""
+    if installed == "bare":
+        return {"checkpoints": CHECKPOINTS}
+    files = read(FOLDER / "models.json")
+    return {**files, "checkpoints": [*files["checkpoints"], *CHECKPOINTS]}
+
+
+def put_inputs(stub: comfystub.Stub, content: bytes) -> None:
+    for name in read(FOLDER / "models.json")["input"]:
+        path = stub.input_dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def picture() -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), (40, 90, 200)).save(file, "PNG")
+    return file.getvalue()
+
+
+def plain(answered: Any, key: str = "") -> Any:
+    """An answer without its wording and its tracebacks, with sorted sets."""
+    if isinstance(answered, dict):
+        return {k: plain(value, k) for k, value in answered.items() if k not in WORDING}
+    if key == "traceback":
+        return bool(answered)
+    if key == "details" and isinstance(answered, str):
+        return sorted(answered.split("\n"))
+    if isinstance(answered, list):
+        items = [plain(item) for item in answered]
+        return sorted(items, key=lambda item: json.dumps(item, sort_keys=True)) if key in SETS else items
+    return answered
+
+
+@pytest.mark.parametrize("installed", ["bare", "models"])
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.filterwarnings("ignore::comfystub.UnknownNodeWarning")
+def test_it_is_judged_as_the_real_server_did(name: str, installed: str) -> None:
+    with comfystub.patch(URL, models=models(installed)) as stub:
+        if installed == "models":
+            put_inputs(stub, picture())
+        response = httpx.post(f"{URL}/prompt", json={"prompt": workflow(name)})
+        body = response.json()
+        body.pop("number", None)
+        if "prompt_id" in body:
+            body["prompt_id"] = "<id>"
+        assert plain({"status": response.status_code, "json": body}) == plain(answer(name, installed))
+
+
+#: The class of an output node to the kind of its files, and how their names end.
+KINDS: dict[str, tuple[str, str]] = {
+    "SaveImage": ("images", ".png"),
+    "PreviewImage": ("images", ".png"),
+    "SaveAnimatedWEBP": ("images", ".webp"),
+    "SaveVideo": ("images", ".mp4"),
+    "SaveWEBM": ("images", ".webm"),
+    "SaveAudio": ("audio", ".flac"),
+    "SaveAudioMP3": ("audio", ".mp3"),
+    "PreviewAudio": ("audio", ".flac"),
+    "SaveGLB": ("3d", ".glb"),
+    "VHS_VideoCombine": ("gifs", ""),
+}
+ACCEPTED = [name for name in NAMES if answer(name, "models")["status"] == 200]
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_it_runs_and_leaves_what_its_output_nodes_promise(name: str) -> None:
+    with comfystub.patch(URL, models=models("models")) as stub:
+        put_inputs(stub, picture())
+        httpx.post(f"{URL}/prompt", json={"prompt": workflow(name)}).raise_for_status()
+        job = stub.jobs[0]
+        assert job.status == "completed", job.error
+        left = {node_id for node_id in job.output_ids if job.node(node_id).class_type in KINDS}
+        assert left == {output.node_id for output in job.outputs}
+        for output in job.outputs:
+            kind, ending = KINDS[job.node(output.node_id).class_type]
+            assert (output.kind, output.filename.endswith(ending)) == (kind, True), output
+            assert is_what_it_says(output.path), output
+
+
+def is_what_it_says(path: pathlib.Path) -> bool:
+    """Whether a file is of the kind that its name says."""
+    data = path.read_bytes()
+    if path.suffix in (".mp4", ".webm"):
+        found = video.probe(data)
+        return found is not None and found.frames > 0 and found.width > 0
+    if path.suffix in (".flac", ".mp3", ".opus", ".wav"):
+        heard = sound.probe(data)
+        return heard is not None and heard.seconds > 0
+    if path.suffix == ".glb":
+        return data[:4] == b"glTF"
+    with Image.open(path) as opened:
+        opened.verify()
+        return opened.format == {".png": "PNG", ".webp": "WEBP", ".gif": "GIF"}[path.suffix]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_runs_where_any_class_is_taken(name: str) -> None:
+    """With the custom nodes of other people: known packs do what they do, the rest pass on."""
+    with comfystub.patch(URL, unknown_nodes="accept", validate=False) as stub:
+        put_inputs(stub, picture())
+        httpx.post(f"{URL}/prompt", json={"prompt": workflow(name)}).raise_for_status()
+        job = stub.jobs[0]
+        assert job.status == "completed", job.error
+        assert all(is_what_it_says(output.path) for output in job.outputs)
