@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from comfystub.media.png import Texts
 
 _ENCODERS = {"flac": "flac", "mp3": "mp3", "opus": "ogg", "wav": "wav"}
-_READERS = {b"fLaC": "flac", b"OggS": "ogg", b"RIFF": "wav"}  # by how files begin; MP3 has no beginning
+_READERS = {b"fLaC": "flac", b"OggS": "ogg", b"RIFF": "wav"}  # by how files begin; any other may be an MP3
 
 
 class Sound(NamedTuple):
@@ -78,10 +78,11 @@ def _format(name: str) -> Any:
 
 
 def _after_id3(data: bytes) -> int:
-    """Return where a file begins behind the ID3 tag that may stand in front of it."""
-    if not data.startswith(b"ID3"):
-        return 0
-    size = 0
-    for byte in data[6:10]:
-        size = size << 7 | byte & 0x7F
-    return 10 + size
+    """Return where a file begins behind the ID3 tags that may stand in front of it."""
+    at = 0
+    while data.startswith(b"ID3", at):
+        size = 0
+        for byte in data[at + 6 : at + 10]:
+            size = size << 7 | byte & 0x7F
+        at += 10 + size
+    return at
