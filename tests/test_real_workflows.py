@@ -10,6 +10,7 @@ import io
 import json
 import os
 import pathlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import httpx
@@ -51,17 +52,28 @@ def models(installed: str) -> dict[str, list[str]]:
     return {**files, "checkpoints": [*files["checkpoints"], *CHECKPOINTS]}
 
 
-def put_inputs(stub: comfystub.Stub, content: bytes) -> None:
-    for name in read(FOLDER / "models.json")["input"]:
-        path = stub.input_dir / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
-
-def picture() -> bytes:
+def put_inputs(stub: comfystub.Stub, names: Iterable[str]) -> None:
+    """Put a picture into the input folder under each of these names."""
     file = io.BytesIO()
     Image.new("RGB", (64, 64), (40, 90, 200)).save(file, "PNG")
-    return file.getvalue()
+    for name in names:
+        path = stub.input_dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.getvalue())
+
+
+def installed_inputs() -> list[str]:
+    names: list[str] = read(FOLDER / "models.json")["input"]
+    return names
+
+
+def named_inputs(graph: Any) -> Iterator[str]:
+    """The files of the input folder that a workflow names."""
+    for node in graph.values():
+        for name in ("image", "audio", "file", "video") if "Load" in node["class_type"] else ():
+            value = node["inputs"].get(name)
+            if isinstance(value, str) and 0 < len(value) < 200:
+                yield value
 
 
 def plain(answered: Any, key: str = "") -> Any:
@@ -84,7 +96,7 @@ def plain(answered: Any, key: str = "") -> Any:
 def test_it_is_judged_as_the_real_server_did(name: str, installed: str) -> None:
     with comfystub.patch(URL, models=models(installed)) as stub:
         if installed == "models":
-            put_inputs(stub, picture())
+            put_inputs(stub, installed_inputs())
         response = httpx.post(f"{URL}/prompt", json={"prompt": workflow(name)})
         body = response.json()
         body.pop("number", None)
@@ -112,7 +124,7 @@ ACCEPTED = [name for name in NAMES if answer(name, "models")["status"] == 200]
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_it_runs_and_leaves_what_its_output_nodes_promise(name: str) -> None:
     with comfystub.patch(URL, models=models("models")) as stub:
-        put_inputs(stub, picture())
+        put_inputs(stub, installed_inputs())
         httpx.post(f"{URL}/prompt", json={"prompt": workflow(name)}).raise_for_status()
         job = stub.jobs[0]
         assert job.status == "completed", job.error
@@ -144,7 +156,7 @@ def is_what_it_says(path: pathlib.Path) -> bool:
 def test_it_runs_where_any_class_is_taken(name: str) -> None:
     """With the custom nodes of other people: known packs do what they do, the rest pass on."""
     with comfystub.patch(URL, unknown_nodes="accept", validate=False) as stub:
-        put_inputs(stub, picture())
+        put_inputs(stub, named_inputs(workflow(name)))
         httpx.post(f"{URL}/prompt", json={"prompt": workflow(name)}).raise_for_status()
         job = stub.jobs[0]
         assert job.status == "completed", job.error

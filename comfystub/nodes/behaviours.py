@@ -16,12 +16,36 @@ from comfystub.nodes.schema import NodeClass
 #: The beginning of a category to the modules of ``families`` that hold what its classes do.  A
 #: module is loaded when the first node of such a class runs.
 FAMILIES: Mapping[str, tuple[str, ...]] = {
-    "image": ("imaging", "saving"),
-    "model/latent": ("latents",),
-    "model/sampling": ("sampling",),
+    "3d": ("shapes",),
+    "api node": ("partner",),  # what the partner nodes of older servers are called
+    "audio": ("audio",),
+    "conditioning": ("conditioning",),
+    "dataset": ("video",),
+    "experimental": ("latent_shapes", "conditioning", "models"),
+    "image": ("imaging", "saving", "layers", "datasets"),
+    "image/adjustments": ("filters",),
+    "image/background removal": ("detecting",),
+    "image/batch": ("batches",),
+    "image/color": ("filters",),
+    "image/compositing": ("compositing",),
+    "image/detection": ("detecting", "faces", "poses"),
+    "image/filters": ("filters",),
+    "image/geometry estimation": ("depth",),
+    "image/mask": ("masks", "saving"),
+    "image/post-processors": ("transforms",),
+    "image/pre-processors": ("transforms",),
+    "image/transform": ("scaling", "cropping", "transforms"),
+    "image/upscaling": ("scaling",),
+    "image/video": ("keyframes",),
+    "model/conditioning": ("conditioning", "scaling"),
+    "model/latent": ("latents", "latent_shapes", "latent_batches"),
+    "model/merging": ("models",),
+    "model/sampling": ("sampling", "schedules"),
+    "model/training": ("training",),
     "partner": ("partner",),
     "text": ("text",),
-    "utilities": ("logic", "saving"),
+    "utilities": ("logic", "formulas", "drawing", "saving"),
+    "video": ("video",),
 }
 
 #: Where the classes are that custom node packs bring.
@@ -48,6 +72,11 @@ def wanted_by(run: Invocation) -> Collection[str]:
     """The lazy inputs that a node wants, as far as it knows them without having them: all, or a choice."""
     choose = CHOICES.get(run.node_class.name)
     return run.node_class.lazy if choose is None else (choose(run),)
+
+
+def shows_something(name: str) -> bool:
+    """Whether a class is an output node in the custom node pack that brings it."""
+    return name in _module(PACKS).OUTPUT_CLASSES
 
 
 @functools.cache

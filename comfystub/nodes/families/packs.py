@@ -120,8 +120,8 @@ def load_base64(run: Invocation) -> Result:
         data = base64.b64decode(run.value("image", ""))
     except binascii.Error as problem:
         raise ValueError(f"Invalid base64-encoded image: {problem}") from None
-    image = Image.open(io.BytesIO(data))
-    mask = image.convert("RGBA").getchannel("A").point(lambda alpha: 255 - alpha)
+    image = Image.open(io.BytesIO(data)).convert("RGBA")
+    mask = image.getchannel("A").point(lambda alpha: 255 - alpha)
     return Result((Images([Pixels(image.convert("RGB"))]), Masks([Pixels(mask)])))
 
 
