@@ -10,7 +10,18 @@ from comfystub.media.sound import Sound
 from comfystub.nodes.catalogue import builtin
 from comfystub.nodes.invocation import Behaviour, Invocation, Result
 from comfystub.nodes.schema import NodeClass
-from comfystub.nodes.values import DEFAULT_SIZE, Images, Latent, Masks, Opaque, Sigmas, Sounds, Video, first
+from comfystub.nodes.values import (
+    DEFAULT_SIZE,
+    Images,
+    Latent,
+    Masks,
+    Opaque,
+    Sigmas,
+    Sounds,
+    Svg,
+    Video,
+    first,
+)
 
 #: Frames per second of a film that nothing in the workflow says the speed of.
 DEFAULT_FPS = 24.0
@@ -97,19 +108,52 @@ def _sigmas(run: Invocation) -> Sigmas:
 
 
 def _sounds(run: Invocation) -> Sounds:
-    came = first(Sounds, run.inputs.values())
-    if came is not None:
+    values = run.inputs.values()
+    came = first(Sounds, values)
+    if came:
         return came
-    film = first(Video, run.inputs.values())
+    film, latent = first(Video, values), first(Latent, values)
     if film is not None and film.sound is not None:
         return Sounds([film.sound])
-    seconds = run.value("duration", run.value("seconds", DEFAULT_SECONDS))
-    return Sounds([Sound(seconds, digest=run.signature)])
+    if latent is not None and latent.sound is not None:
+        return latent.sounds()
+    return Sounds([Sound(_seconds(run), digest=run.signature)])
 
 
 def _video(run: Invocation) -> Video:
-    came = first(Video, run.inputs.values())
-    return came or Video(_images(run), run.value("fps", DEFAULT_FPS))
+    values = run.inputs.values()
+    came = first(Video, values)
+    if came is not None:
+        return came
+    fps = run.value("fps", DEFAULT_FPS)
+    fps = fps if fps > 0 else DEFAULT_FPS
+    count = max(1, round(_seconds(run) * fps))
+    new = _latent(run)._replace(frames=count)
+    images = first(Images, values) or (first(Latent, values) or new).decoded()
+    return Video(images if len(images) > 1 else Images(images * count), fps)
+
+
+def _seconds(run: Invocation) -> float:
+    """How long something is to be, as far as the node says."""
+    return max(0.0, run.value("duration", run.value("seconds", DEFAULT_SECONDS)))
+
+
+def _drawings(run: Invocation) -> Svg:
+    from comfystub.media.svg import mosaic
+
+    came = first(Svg, run.inputs.values())
+    return came or Svg([mosaic(run.signature, *_images(run)[0].size)])
+
+
+def _shape(format: str) -> Callable[[Invocation], Any]:
+    """What makes something three-dimensional, in the format of a file."""
+
+    def make(run: Invocation) -> Any:
+        from comfystub.media.shapes import Shape
+
+        return Shape(run.signature, format)
+
+    return make
 
 
 def _plain(kind: type, names: tuple[str, ...]) -> Callable[[Invocation], Any]:
@@ -122,6 +166,24 @@ def _plain(kind: type, names: tuple[str, ...]) -> Callable[[Invocation], Any]:
     return make
 
 
+#: Types of what is three-dimensional, to the format of the file that it becomes.
+SHAPES = {
+    "MESH": "glb",
+    "SPLAT": "ply",
+    "FILE_3D": "glb",
+    "FILE_3D_GLB": "glb",
+    "FILE_3D_GLTF": "gltf",
+    "FILE_3D_OBJ": "obj",
+    "FILE_3D_FBX": "fbx",
+    "FILE_3D_STL": "stl",
+    "FILE_3D_USDZ": "usdz",
+    "FILE_3D_PLY": "ply",
+    "FILE_3D_SPLAT": "splat",
+    "FILE_3D_SPZ": "spz",
+    "FILE_3D_KSPLAT": "ksplat",
+    "FILE_3D_SPLAT_ANY": "ply",
+    "FILE_3D_POINT_CLOUD_ANY": "ply",
+}
 #: Output type to what makes a value of it; any other type is opaque.
 MAKERS: dict[str, Callable[[Invocation], Any]] = {
     "IMAGE": _images,
@@ -130,6 +192,8 @@ MAKERS: dict[str, Callable[[Invocation], Any]] = {
     "SIGMAS": _sigmas,
     "AUDIO": _sounds,
     "VIDEO": _video,
+    "SVG": _drawings,
+    **{kind: _shape(format) for kind, format in SHAPES.items()},
     "INT": _plain(int, ("value", "seed")),
     "FLOAT": _plain(float, ("value",)),
     "STRING": _plain(str, ("value", "string", "text")),

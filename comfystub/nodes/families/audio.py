@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from comfystub.media.sound import Sound, encode, probe
 from comfystub.nodes.invocation import Behaviour, Invocation, Result
@@ -48,28 +48,26 @@ Combine = Callable[[Sound, Sound], Sound]
 
 
 def changing(change: Change) -> Behaviour:
-    """Every sound of the batch, changed; silence stays silent."""
-
-    def behaviour(run: Invocation) -> Result:
-        changed = [change(run, sound) for sound in sounds(run)]
-        return Result((Sounds(_retold(run, number, sound) for number, sound in enumerate(changed)),))
-
-    return behaviour
+    """Every sound of the batch, changed."""
+    return lambda run: Result((_retold(run, (change(run, sound) for sound in sounds(run))),))
 
 
 def combining(one: str, other: str, combine: Combine) -> Behaviour:
     """The sounds of two inputs, pair by pair; the last of the smaller batch goes with all that remain."""
 
     def behaviour(run: Invocation) -> Result:
-        combined = [combine(*pair) for pair in _pairs(sounds(run, one), sounds(run, other))]
-        return Result((Sounds(_retold(run, number, sound) for number, sound in enumerate(combined)),))
+        pairs = _pairs(sounds(run, one), sounds(run, other))
+        return Result((_retold(run, (combine(*pair) for pair in pairs)),))
 
     return behaviour
 
 
-def _retold(run: Invocation, number: int, sound: Sound) -> Sound:
-    """A sound that follows from all that went into this node."""
-    return sound._replace(digest=nth(run.signature, number)) if sound.digest else sound
+def _retold(run: Invocation, changed: Iterable[Sound]) -> Sounds:
+    """Sounds that follow from all that went into this node; silence stays silent."""
+    return Sounds(
+        sound._replace(digest=nth(run.signature, number)) if sound.digest else sound
+        for number, sound in enumerate(changed)
+    )
 
 
 def _pairs(one: Sounds, other: Sounds) -> Iterator[tuple[Sound, Sound]]:
@@ -122,8 +120,9 @@ def split(run: Invocation) -> Result:
     batch = sounds(run)
     if any(sound.channels != 2 for sound in batch):
         raise ValueError("The input audio must have exactly two channels.")
-    mono = [sound._replace(channels=1) for sound in batch]
-    return Result([Sounds(_retold(run, 2 * i + side, sound) for i, sound in enumerate(mono)) for side in (0, 1)])
+    halves = [sound._replace(channels=1) for sound in batch for _side in ("left", "right")]
+    retold = _retold(run, halves)
+    return Result((Sounds(retold[::2]), Sounds(retold[1::2])))
 
 
 # --- files

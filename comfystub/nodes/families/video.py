@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pathlib
-import random
-import re
-from collections.abc import Sequence
+from random import Random
 from typing import Any
 
 from comfystub.media.pictures import Mosaic
 from comfystub.media.sound import Sound
 from comfystub.nodes.families.audio import part
+from comfystub.nodes.families.datasets import REPEATED, caption, files, folder
+from comfystub.nodes.families.editing import options
 from comfystub.nodes.invocation import Invocation, Result
 from comfystub.nodes.passing import DEFAULT_FPS, DEFAULT_SECONDS, output_of_type
 from comfystub.nodes.reading import digest_of, read
@@ -19,10 +19,8 @@ from comfystub.nodes.writing import Texts, texts, write
 
 #: The slowest speed that ComfyUI's nodes take, in frames per second.
 LEAST_FPS = 0.01
-#: The files that a folder is searched for.
+#: The files that count as films.
 ENDINGS = frozenset({".mp4", ".avi", ".mov", ".webm", ".mkv", ".flv"})
-#: A folder inside a data set's, whose films count several times.
-REPEATED = re.compile(r"(\d+)_")
 
 
 def video(run: Invocation) -> Video:
@@ -36,10 +34,10 @@ def video(run: Invocation) -> Video:
 
 
 def load(run: Invocation) -> Result:
-    return Result((film(read(run, run.value("file", ""))),))
+    return Result((read_film(read(run, run.value("file", ""))),))
 
 
-def film(data: bytes) -> Video:
+def read_film(data: bytes) -> Video:
     """A file as a film: of its size, speed and length, or the stub's own where it does not tell these."""
     from comfystub.media.video import probe
 
@@ -55,33 +53,27 @@ def frames(digest: bytes, count: int, width: int, height: int) -> Images:
     return Images(Mosaic(nth(digest, number), width, height) for number in range(max(1, count)))
 
 
+# --- folders and lists of films
+
+
 def load_folder(run: Invocation) -> Result:
     """LoadVideoDataSetFromFolder: every film of a folder."""
-    paths = _some(run, _films_in(_folder(run)))
-    return Result((Several(film(path.read_bytes()) for path in paths),))
+    return Result((Several(map(_film_at, _some(run, files(folder(run), ENDINGS)))),))
 
 
 def load_folder_with_texts(run: Invocation) -> Result:
     """LoadVideoTextDataSetFromFolder: every film, as often as its folder says, and the text beside it."""
-    folder = _folder(run)
-    paths = _films_in(folder)
-    for inner in sorted(folder.iterdir()):
+    found = folder(run)
+    paths = files(found, ENDINGS)
+    for inner in sorted(found.iterdir()):
         if (times := REPEATED.match(inner.name)) and inner.is_dir():
-            paths += _films_in(inner) * int(times[1])
-    films = {path: film(path.read_bytes()) for path in _some(run, paths)}
-    return Result((Several(films[path] for path in paths), Several(map(_caption, paths))))
+            paths += files(inner, ENDINGS) * int(times[1])
+    films = {path: _film_at(path) for path in _some(run, paths)}
+    return Result((Several(films[path] for path in paths), Several(map(caption, paths))))
 
 
-def _folder(run: Invocation) -> pathlib.Path:
-    name = run.value("folder", "")
-    folder = run.server.folders.locate(name)
-    if folder is None or not folder.is_dir():
-        raise FileNotFoundError(f"[Errno 2] No such file or directory: {name!r}")
-    return folder
-
-
-def _films_in(folder: pathlib.Path) -> list[pathlib.Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
+def _film_at(path: pathlib.Path) -> Video:
+    return read_film(path.read_bytes())
 
 
 def _some(run: Invocation, paths: list[pathlib.Path]) -> list[pathlib.Path]:
@@ -90,26 +82,17 @@ def _some(run: Invocation, paths: list[pathlib.Path]) -> list[pathlib.Path]:
     return paths
 
 
-def _caption(path: pathlib.Path) -> str:
-    text = path.with_suffix(".txt")
-    return text.read_text("utf-8").strip() if text.is_file() else ""
-
-
-# --- lists of films
-
-
 def shuffle(run: Invocation) -> Result:
-    """ShuffleVideoDataset and ShuffleVideoTextDataset: another order, the same for both lists."""
-    lists = [run.inputs.get(name) or Several() for name in ("videos", "texts")[: len(run.node_class.output)]]
-    order = list(range(min(map(len, lists))))
-    _random(run).shuffle(order)
+    """ShuffleVideoDataset and ShuffleVideoTextDataset: texts stay with their films."""
+    lists = [run.inputs.get(name, ()) for name in ("videos", "texts") if name in run.inputs]
+    order = list(range(min(map(len, lists), default=0)))
+    _random(options(run)).shuffle(order)
     return Result([Several(values[place] for place in order) for values in lists])
 
 
-def _random(run: Invocation) -> random.Random:
+def _random(run: Invocation) -> Random:
     """The chance that a node's seed stands for."""
-    seed = run.inputs.get("seed", 0)
-    return random.Random(str(seed[0] if isinstance(seed, Several) else seed))
+    return Random(run.value("seed", 0))
 
 
 # --- films out of films and pictures
@@ -136,7 +119,7 @@ def interpolate(run: Invocation) -> Result:
 
 
 def slice_seconds(run: Invocation) -> Result:
-    """Video Slice: a part in seconds; a negative start counts from the end, and 0 seconds are all the rest."""
+    """Video Slice: some seconds, or all that is left for 0; a negative start counts from the end."""
     film = video(run)
     start, duration = run.value("start_time", 0.0), run.value("duration", 0.0)
     if start < 0:
@@ -176,7 +159,7 @@ def sample(run: Invocation) -> Result:
     return Result((Video(Images(film.images[place] for place in places), film.fps),))
 
 
-def _evenly(total: int, count: int) -> Sequence[int]:
+def _evenly(total: int, count: int) -> list[int]:
     """Places from the first to the last, evenly spaced; a single one is in the middle."""
     if count == 1:
         return [total // 2]
