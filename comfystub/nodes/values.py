@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from comfystub.media.looks import PLAIN, Look
 from comfystub.media.pictures import Picture
 from comfystub.media.sound import Sound
+from comfystub.nodes.spaces import SD, Space
 
 #: The size of a picture that nothing in the workflow says the size of, in pixels.
 DEFAULT_SIZE = 512
@@ -29,6 +30,10 @@ class Images(list[Picture]):
 
 class Masks(list[Picture]):
     """A batch of masks, ComfyUI's ``MASK``: white where the mask is set."""
+
+
+class Svg(list[str]):
+    """Drawings, ComfyUI's ``SVG``: each a document."""
 
 
 class Sounds(list[Sound]):
@@ -60,7 +65,11 @@ class Latent(NamedTuple):
     otherwise decoding generates them from the digest.
 
     Of a film, ``frames`` is how many pictures each latent of the batch decodes to; it is 0 for a
-    latent of sound alone.  ``sound`` is what its sound decodes to, if it has any.
+    latent that is no picture.  ``sound`` is what its sound decodes to, if it has any; one without a
+    digest is generated.
+
+    Sampling leaves as it is what lies outside of ``mask``, one for all pictures or one for each, and the
+    sound where ``keeps_sound`` says so.  With ``alike``, all of the batch come out the same.
     """
 
     width: int
@@ -71,21 +80,26 @@ class Latent(NamedTuple):
     frames: int = 1
     sound: Sound | None = None
     look: Look = PLAIN
+    space: Space = SD
+    mask: Masks | None = None
+    keeps_sound: bool = False
+    alike: bool = False
 
     def decoded(self) -> Images:
         """The pictures this latent stands for."""
         if self.pictures is not None:
             return self.pictures
         count = self.batch * max(1, self.frames)
-        digests = [self.digest] if count == 1 else [nth(self.digest, i) for i in range(count)]
-        return Images(self.look.picture(digest, self.width, self.height) for digest in digests)
+        distinct = max(1, self.frames) if self.alike else count
+        digests = [self.digest] if count == 1 else [nth(self.digest, i) for i in range(distinct)]
+        return Images([self.look.picture(d, self.width, self.height) for d in digests] * (count // distinct))
 
     def preview(self) -> Picture | None:
-        """The first picture of the batch; ``None`` for sound alone."""
-        if self.pictures:
-            return self.pictures[0]
+        """The first picture of the batch; ``None`` for what is no picture."""
         if not self.frames:
             return None
+        if self.pictures:
+            return self.pictures[0]
         digest = self.digest if self.batch * self.frames == 1 else nth(self.digest, 0)
         return self.look.picture(digest, self.width, self.height)
 
@@ -93,13 +107,19 @@ class Latent(NamedTuple):
         """The sounds this latent stands for, one for each of the batch."""
         if self.sound is None:
             return Sounds()
+        if self.sound.digest:
+            return Sounds([self.sound] * self.batch)
         return Sounds(self.sound._replace(digest=nth(self.digest, index)) for index in range(self.batch))
 
 
 class Sigmas(NamedTuple):
-    """A noise schedule, of which the stub knows the number of steps."""
+    """A noise schedule: its number of steps, and the levels from the first to the last, one more than steps.
+
+    There are none where nobody knows them.
+    """
 
     steps: int
+    levels: tuple[float, ...] = ()
 
 
 class Opaque(NamedTuple):
