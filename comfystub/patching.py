@@ -177,6 +177,7 @@ def patch(
     keep: bool = False,
     models: Mapping[str, Any] | None = None,
     object_info: Mapping[str, Any] | PathLike | None = None,
+    profile: Mapping[str, Any] | PathLike | None = None,
     unknown_nodes: str = "reject",
     validate: bool = True,
     pace: PaceArgument = "instant",
@@ -186,6 +187,7 @@ def patch(
     env: Mapping[str, str] | None = None,
     image: ImageArgument | None = None,
     seed: int | None = None,
+    version: str | None = None,
     strict: bool = False,
 ) -> Patch[Stub]: ...
 
@@ -215,6 +217,9 @@ def patch(base_url: Any = None, **options: Any) -> Any:
             any model name counts as installed.
         object_info: What ``GET /object_info`` of your own server answers, as a dict or the path of a
             file: its node classes take the place of the built-in ones.
+        profile: A file that ``comfystub snapshot`` wrote, or what stands in it: the stub becomes that
+            server, node classes, models, features, settings and all.  ``models`` and ``object_info``
+            win over it.
         unknown_nodes: ``"reject"`` as ComfyUI does, or ``"accept"``: a node class that is not known
             runs as a black box that passes on what came in.
         validate: ``False`` leaves prompts unjudged: any graph is accepted.
@@ -233,6 +238,7 @@ def patch(base_url: Any = None, **options: Any) -> Any:
             function of the ``Job`` and its ``JobNode``.  It is taken as it is, size included.
         faults: What goes wrong, from ``comfystub.faults``; each fresh server gets its own.
         version: Which ComfyUI it is: ``"0.33"``, or ``"0.8"``, whose answers differ here and there.
+            Left out: the one closest to the profile, else the later one.
         seed: Makes ids, names, sids and times repeatable: two runs give the same bytes.
         strict: ``True`` raises ``StrictError`` at the exit when a prompt was rejected, a path was
             unknown or a route raised, unless the block raises something itself.

@@ -18,7 +18,7 @@ from comfystub.engine.events import Event
 from comfystub.engine.faults import Fault, Faults
 from comfystub.engine.job import Job, Output
 from comfystub.engine.pacing import PaceArgument, pace_of
-from comfystub.engine.releases import LATEST, RELEASES
+from comfystub.engine.releases import RELEASES
 from comfystub.engine.sessions import SocketRecord
 from comfystub.engine.stamps import Stamps
 from comfystub.engine.validation import Known
@@ -29,6 +29,7 @@ from comfystub.nodes.catalogue import Catalogue
 from comfystub.nodes.inventory import Inventory
 from comfystub.server.complaints import Complaint
 from comfystub.server.own_routes import Answers, handler_of
+from comfystub.server.profile import profile_of
 from comfystub.server.router import Router
 from comfystub.server.server import Call, Server
 from comfystub.styles import Styles
@@ -57,6 +58,7 @@ class Stub:
         keep: bool = False,
         models: Mapping[str, Iterable[str]] | None = None,
         object_info: Mapping[str, Any] | PathLike | None = None,
+        profile: Mapping[str, Any] | PathLike | None = None,
         unknown_nodes: str = "reject",
         validate: bool = True,
         pace: PaceArgument = "instant",
@@ -64,7 +66,7 @@ class Stub:
         faults: Iterable[Fault] = (),
         image: ImageArgument | None = None,
         seed: int | None = None,
-        version: str = LATEST,
+        version: str | None = None,
         root: PathLike | None = None,
     ) -> None:
         self._seed = seed
@@ -77,6 +79,8 @@ class Stub:
         accepts_unknown = arguments.one_of("unknown_nodes", ("reject", "accept"), unknown_nodes) == "accept"
         output = arguments.path("output_dir", output_dir)
         stamps = Stamps() if seed is not None and isinstance(self.clock, RealClock) else None
+        own = profile_of(profile)
+        version = own.release if version is None else version
         release = RELEASES[arguments.one_of("version", tuple(RELEASES), version)]
         folders = Folders(
             output=output,
@@ -86,8 +90,12 @@ class Stub:
             stamp=_stamp(self.clock, stamps),
             names_common_path=release.names_common_path,
         )
-        inventory = Inventory(arguments.models(models), folders.input_files)
-        known = Known(Catalogue(object_info), inventory, folders, accepts_unknown, release)
+        installed = own.models if models is None else models
+        inventory = Inventory(arguments.models(installed), folders.input_files, own.models)
+        catalogue = (
+            Catalogue(own.object_info, own.snapshot) if object_info is None else Catalogue(object_info)
+        )
+        known = Known(catalogue, inventory, folders, accepts_unknown, release)
         self._random = random.Random(seed)
         #: How generated pictures look.
         self.styles = Styles(arguments.sampler(image), self._forget_results)
@@ -100,7 +108,7 @@ class Stub:
             clock=self.clock,
             stamps=stamps,
         )
-        self._server = Server(self._engine)
+        self._server = Server(self._engine, own)
         weakref.finalize(self, folders.remove)
         for fault in own_faults:
             self.fail(fault)

@@ -9,6 +9,7 @@ import pathlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from comfystub.nodes.binding import Snapshot, bound
 from comfystub.nodes.replacements import BUILTIN, Replacements
 from comfystub.nodes.schema import NodeClass
 
@@ -45,14 +46,22 @@ class Catalogue:
 
     ``object_info`` is what ``GET /object_info`` of another server answered, as a dict or the path of
     a file that holds it; its classes then stand in place of the built-in ones.  The file lists in it
-    are that server's own.
+    are that server's own; with a ``snapshot`` of it they follow what is in the folders of this one.
     """
 
-    def __init__(self, object_info: Mapping[str, Any] | str | os.PathLike[str] | None = None) -> None:
-        self._own: dict[str, NodeClass] | None = None
+    def __init__(
+        self,
+        object_info: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        snapshot: Snapshot | None = None,
+    ) -> None:
+        self._own: Mapping[str, Any] | None = None
+        self._snapshot = snapshot
+        self._read: dict[str, NodeClass] = {}
         self._added: dict[str, NodeClass] = {}
         #: What takes the place of classes that it no longer has.
         self.replacements: Replacements = BUILTIN if object_info is None else {}
+        if snapshot is not None:
+            self.replacements = snapshot.replacements
         if object_info is not None:
             if isinstance(object_info, (str, os.PathLike)):
                 object_info = json.loads(pathlib.Path(object_info).read_bytes())
@@ -60,9 +69,7 @@ class Catalogue:
                 isinstance(entry, Mapping) for entry in object_info.values()
             ):
                 raise TypeError("object_info= takes the answer of GET /object_info: a dict of node classes")
-            self._own = {
-                name: NodeClass(name, _with_facts(name, entry)) for name, entry in object_info.items()
-            }
+            self._own = object_info
 
     @property
     def is_builtin(self) -> bool:
@@ -75,7 +82,17 @@ class Catalogue:
             return None
         if name in self._added:
             return self._added[name]
-        return builtin(name) if self._own is None else self._own.get(name)
+        return builtin(name) if self._own is None else self._class(name, self._own)
+
+    def _class(self, name: str, entries: Mapping[str, Any]) -> NodeClass | None:
+        """A class of another server, made of its entry on first use."""
+        if name not in self._read and name in entries:
+            entry = entries[name]
+            if self._snapshot is not None:
+                known = builtin(name)
+                entry = bound(entry, known.entry if known else {}, self._snapshot.models)
+            self._read[name] = NodeClass(name, _with_facts(name, entry))
+        return self._read.get(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter({**(_index() if self._own is None else self._own), **self._added})

@@ -30,13 +30,18 @@ class Inventory:
 
     ``models`` is ``None`` (any name counts as installed) or a dict of folder to file names: exactly
     those, every other folder empty.  ``input_files`` lists the input folder, anew at each call.
+    ``folders`` are the model folders there are; left out, those of ComfyUI.
     """
 
     def __init__(
-        self, models: Mapping[str, Iterable[str]] | None, input_files: Callable[[], list[str]]
+        self,
+        models: Mapping[str, Iterable[str]] | None,
+        input_files: Callable[[], list[str]],
+        folders: Iterable[str] | None = None,
     ) -> None:
         self.lenient = models is None
         self._input_files = input_files
+        self._folders = folders
         shown: Mapping[str, Iterable[str]] = WELL_KNOWN if models is None else models
         self._first = {folder: list(dict.fromkeys(names)) for folder, names in shown.items()}
         self.reset()
@@ -53,7 +58,8 @@ class Inventory:
 
     def folders(self) -> list[str]:
         """The names of the model folders, in the server's order."""
-        return list(dict.fromkeys([*model_folders(), *self._models]))
+        folders = model_folders() if self._folders is None else self._folders
+        return list(dict.fromkeys([*folders, *self._models]))
 
     def names(self, folder: str) -> list[str]:
         """The files of a model folder, or of the input folder."""

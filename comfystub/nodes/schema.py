@@ -115,6 +115,8 @@ class NodeClass:
         """
         entry = self.entry
         sections = _fill_files(entry.get("input", {}), options)
+        if entry.get("whole"):
+            return {k: sections if k == "input" else entry[k] for k in entry if k not in ("facts", "whole")}
         outputs = list(entry.get("output") or ())
         info: dict[str, Any] = {
             "input": sections,

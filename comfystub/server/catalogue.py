@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from typing import Any
 
 from comfystub.nodes.catalogue import model_folders
@@ -76,8 +77,8 @@ def get_replacements(server: State, request: Request) -> Response:
 
 
 def get_nothing(server: State, request: Request) -> Response:
-    """A list that a server without custom nodes has nothing in."""
-    return json_response({})
+    """What a server without custom nodes has nothing in; that of a profile may have something."""
+    return json_response(server.profile.parts.get(posixpath.basename(request.path), {}))
 
 
 def get_subgraph(server: State, request: Request, subgraph: str) -> Response:

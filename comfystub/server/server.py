@@ -18,6 +18,7 @@ from comfystub.server.complaints import Complaint, complaint_of
 from comfystub.server.faults import CallFacts, ConnectionFacts, answered
 from comfystub.server.http import EMPTY, FORBIDDEN, Headers, Request, Response, failure, text_response
 from comfystub.server.origin import is_foreign
+from comfystub.server.profile import NONE, Profile
 from comfystub.server.router import Handler, Route, Router
 from comfystub.server.routes import router_of, routes_of
 from comfystub.server.sockets import Socket
@@ -78,8 +79,8 @@ class Connected(Protocol):
 class Server(State):
     """Answers requests, and keeps a list of what it was asked."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
+    def __init__(self, engine: Engine, profile: Profile = NONE) -> None:
+        super().__init__(engine, profile)
         self.calls: list[Call] = []
         #: What went wrong, as ``strict`` raises it.
         self.complaints: list[Complaint] = []
@@ -107,10 +108,10 @@ class Server(State):
         return self
 
     def reset(self) -> None:
-        """Have no settings, no routes of its own, and no record of any call."""
+        """Have the settings it began with, no routes of its own, and no record of any call."""
         self._own_routes.clear()
         self.router = router_of(self.release)
-        self.settings.clear()
+        self.settings = dict(self.profile.settings)
         self.calls.clear()
         self.complaints.clear()
 

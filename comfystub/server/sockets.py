@@ -54,7 +54,7 @@ class Socket:
             if said.get("type") == "feature_flags":
                 theirs = said.get("data")
                 self.session.features = theirs if isinstance(theirs, dict) else {}
-                self._deliver(Event("feature_flags", features(self._server.release)))
+                self._deliver(Event("feature_flags", features(self._server)))
 
     def unread(self) -> Iterator[str | bytes | Ending]:
         """What was said and not read yet; it is read now."""

@@ -7,14 +7,19 @@ from typing import Any
 from comfystub.engine.engine import Engine
 from comfystub.engine.releases import Release
 from comfystub.media.files import Folders
+from comfystub.server.profile import NONE, Profile
 
 
 class State:
-    """A server's engine, the folders on its disk, and its user's settings."""
+    """A server's engine, the folders on its disk, and its user's settings.
 
-    def __init__(self, engine: Engine) -> None:
+    ``profile`` is what it answers in place of what a fresh ComfyUI does.
+    """
+
+    def __init__(self, engine: Engine, profile: Profile = NONE) -> None:
         self.engine = engine
-        self.settings: dict[str, Any] = {}
+        self.profile = profile
+        self.settings: dict[str, Any] = dict(profile.settings)
 
     @property
     def release(self) -> Release:

@@ -64,9 +64,14 @@ def get_index(server: State, request: Request) -> Response:
     return Response(200, (("Content-Type", "text/html"), *NOT_STORED), INDEX.encode())
 
 
+def features(server: State) -> dict[str, Any]:
+    """What a server tells a front end that it can do."""
+    own: dict[str, Any] | None = server.profile.parts.get("features")
+    return _features(server.release) if own is None else own
+
+
 @functools.cache
-def features(release: Release) -> dict[str, Any]:
-    """What a release tells a front end that it can do."""
+def _features(release: Release) -> dict[str, Any]:
     return {name: value for name, value in FEATURES.items() if name not in release.lacks_features}
 
 
@@ -78,11 +83,13 @@ def system_stats(release: Release) -> dict[str, Any]:
 
 
 def get_features(server: State, request: Request) -> Response:
-    return _features_answer(server.release)
+    own = server.profile.parts.get("features")
+    return _features_answer(server.release) if own is None else json_response(own)
 
 
 def get_system_stats(server: State, request: Request) -> Response:
-    return _stats_answer(server.release)
+    own = server.profile.parts.get("system_stats")
+    return _stats_answer(server.release) if own is None else json_response(own)
 
 
 # What never changes is written once.
@@ -90,7 +97,7 @@ def get_system_stats(server: State, request: Request) -> Response:
 
 @functools.cache
 def _features_answer(release: Release) -> Response:
-    return json_response(features(release))
+    return json_response(_features(release))
 
 
 @functools.cache
@@ -99,7 +106,7 @@ def _stats_answer(release: Release) -> Response:
 
 
 def get_extensions(server: State, request: Request) -> Response:
-    return json_response([])
+    return json_response(server.profile.parts.get("extensions", []))
 
 
 def get_logs(server: State, request: Request) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import urllib.error
 from typing import Any
 
@@ -13,7 +12,7 @@ from workflows import text_to_image
 
 import comfystub
 from comfystub import faults
-from demand.asking import download, history, names, outcome, submit, wait
+from demand.asking import download, names, outcome, submit, wait
 
 # --- outputs
 
@@ -38,19 +37,54 @@ def test_an_output_is_a_text(stub: comfystub.Stub) -> None:
     assert entry["outputs"] == {"9": {"text": ["a red fox"]}}
 
 
-OWN_ID = "5eed5eed-0000-4000-8000-000000000001"
-FILE = {"filename": "fox_00001", "subfolder": "", "type": "output"}
-JSON = {"Content-Type": "application/json"}
+def node(class_type: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": class_type, "inputs": inputs}
 
 
-@pytest.mark.parametrize("kind", ["gifs", "audio", "3d", "video"])
+EMPTY = node("EmptyImage", width=32, height=32, batch_size=4, color=255)
+
+#: A kind of output to a workflow that leaves one, and how its file begins.
+KINDS: dict[str, tuple[dict[str, Any], bytes]] = {
+    "gifs": (
+        {"1": EMPTY, "9": node("VHS_VideoCombine", images=["1", 0], format="video/h264-mp4")},
+        b"\0\0\0",
+    ),
+    "audio": (
+        {
+            "1": node("EmptyAudio", duration=1.0, sample_rate=44100, channels=2),
+            "9": node("SaveAudio", audio=["1", 0], filename_prefix="fox"),
+        },
+        b"fLaC",
+    ),
+    "3d": (
+        {
+            "1": node("EmptyLatentHunyuan3Dv2", resolution=512, batch_size=1),
+            "2": node("VAELoader", vae_name="any.safetensors"),
+            "3": node(
+                "VAEDecodeHunyuan3D", samples=["1", 0], vae=["2", 0], num_chunks=8000, octree_resolution=256
+            ),
+            "4": node("VoxelToMeshBasic", voxel=["3", 0], threshold=0.6),
+            "9": node("SaveGLB", mesh=["4", 0], filename_prefix="fox"),
+        },
+        b"glTF",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_output_lies_under_another_name(stub: comfystub.Stub, kind: str) -> None:
-    status: dict[str, Any] = {"status_str": "success", "completed": True, "messages": []}
-    entry = {"prompt": [], "outputs": {"9": {kind: [FILE]}}, "status": status, "meta": {}}
-    answer = json.dumps({OWN_ID: entry})
-    stub.fail(faults.status(200, answer, JSON, on="GET /history"))
-    prompt_id = submit(prompt_id=OWN_ID)
-    assert history(prompt_id)["outputs"]["9"] == {kind: [FILE]}
+    stub.add_node("VHS_VideoCombine", inputs={"images": "IMAGE", "format": "STRING"})
+    workflow, begins = KINDS[kind]
+    (file,) = wait(submit(workflow))["outputs"]["9"][kind]
+    assert download(file).startswith(begins)
+
+
+def test_a_film_lies_under_images(stub: comfystub.Stub) -> None:
+    create = node("CreateVideo", images=["1", 0], fps=8.0)
+    save = node("SaveVideo", video=["2", 0], filename_prefix="fox", format="auto", **{"format.codec": "auto"})
+    shown = wait(submit({"1": EMPTY, "2": create, "9": save}))["outputs"]["9"]
+    assert shown["animated"] == [True]
+    assert download(shown["images"][0])[4:8] == b"ftyp"
 
 
 def test_several_pictures(stub: comfystub.Stub) -> None:

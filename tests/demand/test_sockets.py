@@ -207,8 +207,8 @@ def test_only_status_tells_that_it_is_done(stub: comfystub.Stub) -> None:
 
 def test_a_cached_node_is_executed_with_no_output(stub: comfystub.Stub) -> None:
     workflow = {
-        "1": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
-        "2": {"class_type": "SaveLatent", "inputs": {"samples": ["1", 0], "filename_prefix": "latent"}},
+        "1": {"class_type": "VAELoader", "inputs": {"vae_name": "fox.safetensors"}},
+        "2": {"class_type": "VAESave", "inputs": {"vae": ["1", 0], "filename_prefix": "vae/fox"}},
     }
     wait(submit(workflow))
     with listening() as socket:
