@@ -6,7 +6,7 @@ import hashlib
 from itertools import product
 from typing import NamedTuple
 
-from comfystub.media import pictures
+from comfystub.media.pictures import Mosaic
 
 Point = tuple[float, float, float]
 
@@ -42,4 +42,4 @@ def of(digest: bytes) -> Box:
     """Return the box of a digest; its colours are those at the left edge of the digest's mosaic."""
     noise = hashlib.blake2b(digest, digest_size=16).digest()
     x, y, z = (0.25 + int.from_bytes(noise[at : at + 2], "big") % _GRAIN / _GRAIN for at in range(0, 6, 2))
-    return Box(noise.hex(), (x, y, z), [row[0] for row in pictures.tiles(digest, 1, 8)])
+    return Box(noise.hex(), (x, y, z), [row[0] for row in Mosaic(digest, 1, 8).tiles()])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import groupby
 
-from comfystub.media.pictures import Mosaic, Picture, Solid
+from comfystub.media.pictures import Picture, Tiled
 from comfystub.media.png import Colors
 
 Levels = tuple[int, int, int]
@@ -35,8 +35,8 @@ def grid(picture: Picture, side: int, width: int, height: int) -> Grid:
         height: of the video, in pixels.
     """
     columns, rows = -(-width // side), -(-height // side)
-    if isinstance(picture, (Mosaic, Solid)):
-        return _of_tiles(picture._tiles(), picture.size, side, columns, rows)
+    if isinstance(picture, Tiled):
+        return _of_tiles(picture.tiles(), picture.size, side, columns, rows)
     return _of_pixels(picture, side, columns, rows)
 
 

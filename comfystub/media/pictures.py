@@ -77,7 +77,7 @@ class Picture:
         return Pixels(self.pixels().resize(size, Resampling.BILINEAR, reducing_gap=2.0))
 
 
-class _Tiled(Picture):
+class Tiled(Picture):
     """A picture that is a grid of coloured tiles, which Pillow is not needed for."""
 
     __slots__ = ()
@@ -87,19 +87,20 @@ class _Tiled(Picture):
     def pixels(self) -> Image:
         from PIL import Image
 
-        return Image.frombytes("RGB", self.size, png.raster(self._tiles(), *self.size))
+        return Image.frombytes("RGB", self.size, png.raster(self.tiles(), *self.size))
 
     def png(self, texts: Texts = ()) -> bytes:
-        return png.mosaic(self._tiles(), *self.size, texts)
+        return png.mosaic(self.tiles(), *self.size, texts)
 
     def jpeg(self) -> bytes:
-        return jpeg.mosaic(self._tiles(), *self.size)
+        return jpeg.mosaic(self.tiles(), *self.size)
 
-    def _tiles(self) -> Colors:
+    def tiles(self) -> Colors:
+        """Return the colours of the tiles, row by row from the top."""
         raise NotImplementedError
 
 
-class Mosaic(_Tiled):
+class Mosaic(Tiled):
     """What sampling makes: eight by eight tiles, mirrored left to right, in colours that go together.
 
     Pattern and colours come from the digest alone.  So the same digest looks the same at any size, and
@@ -122,11 +123,11 @@ class Mosaic(_Tiled):
     def resized(self, size: tuple[int, int]) -> Mosaic:
         return Mosaic(self.digest, *size, self.palette)
 
-    def _tiles(self) -> Colors:
+    def tiles(self) -> Colors:
         return _pattern(self.digest, min(self.width, _TILES), min(self.height, _TILES), self.palette)
 
 
-class Solid(_Tiled):
+class Solid(Tiled):
     """A picture of one colour.
 
     Args:
@@ -144,7 +145,7 @@ class Solid(_Tiled):
     def resized(self, size: tuple[int, int]) -> Solid:
         return Solid(self.color, *size)
 
-    def _tiles(self) -> Colors:
+    def tiles(self) -> Colors:
         return ((self.color.to_bytes(3, "big"),),)
 
 
@@ -197,14 +198,6 @@ class Encoded(Picture):
 
     def png(self, texts: Texts = ()) -> bytes:
         return png.with_texts(png.without_texts(self.data), texts)
-
-
-def tiles(digest: bytes, width: int, height: int) -> Colors:
-    """Return the colours of the mosaic of a digest, without its pixels: rows of tiles from top to bottom.
-
-    Takes the same arguments as `Mosaic` and raises the same errors.
-    """
-    return Mosaic(digest, width, height)._tiles()
 
 
 def encode(image: Image, format: str, **options: Any) -> bytes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from comfystub.media import pictures, png
+from comfystub.media import png
+from comfystub.media.pictures import Mosaic
 
 
 def mosaic(digest: bytes, width: int, height: int) -> str:
@@ -18,7 +19,7 @@ def mosaic(digest: bytes, width: int, height: int) -> str:
     Raises:
         ValueError: a side is below 1.
     """
-    rows = pictures.tiles(digest, width, height)
+    rows = Mosaic(digest, width, height).tiles()
     rectangles = [
         f'<rect x="{x}" y="{y}" width="{across}" height="{down}" fill="#{color.hex()}"/>\n'
         for row, (y, down) in zip(rows, _stretches(height, len(rows)))
