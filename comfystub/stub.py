@@ -24,7 +24,6 @@ from comfystub.engine.stamps import Stamps
 from comfystub.engine.validation import Known
 from comfystub.media.files import Folders
 from comfystub.media.pictures import Mosaic
-from comfystub.nodes import custom
 from comfystub.nodes.catalogue import Catalogue
 from comfystub.nodes.inventory import Inventory
 from comfystub.server.complaints import Complaint
@@ -354,6 +353,8 @@ class Stub:
         Raises:
             TypeError: Inputs or outputs are not of that form.
         """
+        from comfystub.nodes import custom
+
         known = self._engine.known.catalogue.get(name)
         if known is not None and inputs is None and outputs is None:
             made = custom.replaced(known, run)

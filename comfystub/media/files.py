@@ -47,6 +47,8 @@ class Folders:
         self._example = example
         self._stamp = stamp
         self._root: pathlib.Path | None = None
+        # The process that made it: a forked copy leaves it alone.
+        self._maker = 0
         self._made: dict[str, pathlib.Path] = {}
         self._gone: dict[str, pathlib.Path] = {}
         self._closed = False
@@ -58,6 +60,7 @@ class Folders:
         if self._root is None:
             if self._given_root is None:
                 made = tempfile.mkdtemp(prefix="comfystub-")
+                self._maker = os.getpid()
             else:
                 os.makedirs(self._given_root, exist_ok=True)
                 made = os.fspath(self._given_root)
@@ -158,8 +161,8 @@ class Folders:
                 shutil.rmtree(self._made.pop(kind), ignore_errors=True)
 
     def remove(self) -> None:
-        """Take the temporary folder away, unless it was given or is to be kept."""
-        if self._root is not None and not self._keep:
+        """Take the temporary folder away, unless it was given, is to be kept, or another process made it."""
+        if self._root is not None and not self._keep and self._maker == os.getpid():
             shutil.rmtree(self._root, ignore_errors=True)
             self._root = None
             self._gone |= self._made

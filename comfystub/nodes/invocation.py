@@ -77,7 +77,9 @@ class Invocation(NamedTuple):
 
     def value(self, name: str, default: N) -> N:
         """A plain input, turned into the type of ``default``; ``default`` where there is none."""
-        value = self.inputs.get(name, default)
+        value = self.inputs.get(name)
+        if value is None:
+            return default
         try:
             return type(default)(value)
         except (TypeError, ValueError):

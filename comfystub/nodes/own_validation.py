@@ -36,6 +36,7 @@ OWN_VALIDATION: Mapping[str, OwnValidation] = {
     "LoadImage": _file("image", "image"),
     "LoadImageMask": _file("image", "image"),
     "LoadImageOutput": _file("image", "image", "output"),
+    "WebcamCapture": _file("image", "image"),
     "LoadLatent": _file("latent", "latent"),
     "LoadAudio": _file("audio", "audio"),
     "LoadVideo": _file("file", "video"),

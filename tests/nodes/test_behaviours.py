@@ -1,4 +1,4 @@
-"""What nodes do as far as a user can see: sizes, batches, pixels, files."""
+"""What a workflow makes: pictures by text, by size, by whatever its nodes are."""
 
 from __future__ import annotations
 
@@ -156,101 +156,12 @@ class TestPictures:
         picture = saved(stub, x=empty_image())[0]
         assert (picture.size, picture.getcolors()) == ((40, 30), [(1200, (0x20, 0x40, 0x60))])
 
-    @pytest.mark.parametrize(
-        ("scaling", "size"),
-        [
-            (("ImageScale", {"width": 10, "height": 20, "crop": "disabled"}), (10, 20)),
-            (("ImageScale", {"width": 0, "height": 15, "crop": "disabled"}), (20, 15)),
-            (("ImageScale", {"width": 80, "height": 0, "crop": "center"}), (80, 60)),
-            (("ImageScale", {"width": 0, "height": 0, "crop": "disabled"}), (40, 30)),
-            (("ImageScaleBy", {"scale_by": 1.5}), (60, 45)),
-            (("ImageScaleToTotalPixels", {"megapixels": 1.0, "resolution_steps": 1}), (1182, 887)),
-            (("ImageScaleToMaxDimension", {"largest_size": 80}), (80, 60)),
-        ],
-        ids=str,
-    )
-    def test_scaling(self, stub: comfystub.Stub, scaling: tuple[str, Graph], size: tuple[int, int]) -> None:
-        kind, inputs = scaling
-        x = node(kind, image=["source", 0], upscale_method="bilinear", **inputs)
-        pictures = saved(stub, x=x, source=empty_image(batch_size=2))
-        assert [picture.size for picture in pictures] == [size, size]
-
-    @pytest.mark.parametrize(
-        ("how", "inputs", "size"),
-        [
-            ("scale dimensions", {"width": 12, "height": 0, "crop": "center"}, (12, 30)),
-            ("scale by multiplier", {"multiplier": 0.5}, (20, 15)),
-            ("scale longer dimension", {"longer_size": 80}, (80, 60)),
-            ("scale shorter dimension", {"shorter_size": 15}, (20, 15)),
-            ("scale width", {"width": 20}, (20, 15)),
-            ("scale height", {"height": 60}, (80, 60)),
-            ("match size", {"match": ["other", 0], "crop": "disabled"}, (11, 13)),
-            ("scale to multiple", {"multiple": 16}, (32, 16)),
-        ],
-    )
-    def test_resizing(self, stub: comfystub.Stub, how: str, inputs: Graph, size: tuple[int, int]) -> None:
-        dynamic = {f"resize_type.{name}": value for name, value in inputs.items()}
-        x = node("ResizeImageMaskNode", input=["source", 0], resize_type=how, scale_method="area", **dynamic)
-        assert saved(stub, x=x, source=empty_image(), other=empty_image(11, 13))[0].size == size
-
-    def test_a_crop_cuts_the_middle_out(self, stub: comfystub.Stub) -> None:
-        left = Image.new("RGB", (40, 20), (255, 0, 0))
-        left.paste((0, 0, 255), (10, 0, 30, 20))
-        left.save(stub.input_dir / "a.png")
-        x = node("ImageScale", image=["source", 0], upscale_method="area", width=10, height=10, crop="center")
-        picture = saved(stub, x=x, source=node("LoadImage", image="a.png"))[0]
-        assert picture.getcolors() == [(100, (0, 0, 255))]
-
-    @pytest.mark.parametrize(
-        ("asked", "size"), [((10, 5, 20, 8), (20, 8)), ((30, 20, 50, 50), (10, 10)), ((90, 90, 5, 5), (1, 1))]
-    )
-    def test_cropping_ends_at_the_edge(
-        self, stub: comfystub.Stub, asked: tuple[int, ...], size: tuple[int, int]
-    ) -> None:
-        box = dict(zip(("x", "y", "width", "height"), asked))
-        assert (
-            saved(stub, x=node("ImageCrop", image=["source", 0], **box), source=empty_image())[0].size == size
-        )
-
-    def test_padding_for_outpainting(self, stub: comfystub.Stub) -> None:
-        sides = {"left": 8, "top": 16, "right": 0, "bottom": 24, "feathering": 0}
-        picture = saved(
-            stub, x=node("ImagePadForOutpaint", image=["source", 0], **sides), source=empty_image()
-        )[0]
-        assert picture.size == (48, 70)
-        assert (picture.getpixel((0, 0)), picture.getpixel((8, 16))) == ((127,) * 3, (0x20, 0x40, 0x60))
-
     @pytest.mark.parametrize(("on", "width"), [(True, 40), (False, 20)])
     def test_a_switch_passes_on_the_branch_that_is_on(
         self, stub: comfystub.Stub, on: bool, width: int
     ) -> None:
         x = node("ComfySwitchNode", switch=on, on_true=["one", 0], on_false=["two", 0])
         assert saved(stub, x=x, one=empty_image(40), two=empty_image(20))[0].width == width
-
-    def test_inverting(self, stub: comfystub.Stub) -> None:
-        picture = saved(stub, x=node("ImageInvert", image=["source", 0]), source=empty_image())[0]
-        assert picture.getpixel((0, 0)) == (0xDF, 0xBF, 0x9F)
-
-    def test_a_batch_has_the_size_of_its_first_picture(self, stub: comfystub.Stub) -> None:
-        x = node("ImageBatch", image1=["one", 0], image2=["two", 0])
-        pictures = saved(stub, x=x, one=empty_image(), two=empty_image(11, 13, 2, 0xFFFFFF))
-        assert [picture.size for picture in pictures] == [(40, 30)] * 3
-        assert [picture.getpixel((0, 0))[0] for picture in pictures] == [0x20, 0xFF, 0xFF]
-
-    def test_a_loaded_picture_is_saved_as_it_was_without_its_alpha(self, stub: comfystub.Stub) -> None:
-        Image.new("RGBA", (7, 5), (1, 2, 3, 100)).save(stub.input_dir / "a.png")
-        picture = saved(stub, x=node("LoadImage", image="a.png"))[0]
-        assert (picture.size, picture.mode, picture.getpixel((0, 0))) == ((7, 5), "RGB", (1, 2, 3))
-
-    def test_a_picture_of_the_output_folder_can_be_loaded(self, stub: comfystub.Stub) -> None:
-        saved(stub, x=empty_image())
-        assert saved(stub, x=node("LoadImage", image="p_00001_.png [output]"))[0].size == (40, 30)
-
-    def test_a_frames_orientation_is_honoured(self, stub: comfystub.Stub) -> None:
-        exif = Image.Exif()
-        exif[0x0112] = 6
-        Image.new("RGB", (20, 10)).save(stub.input_dir / "a.jpg", exif=exif)
-        assert saved(stub, x=node("LoadImage", image="a.jpg"))[0].size == (10, 20)
 
     def test_the_size_of_an_image_can_be_wired_on(self, stub: comfystub.Stub) -> None:
         x = empty_image(width=["size", 0], height=["size", 1], batch_size=["size", 2])
@@ -262,76 +173,6 @@ class TestPictures:
     def test_primitives_give_their_value(self, stub: comfystub.Stub) -> None:
         x = empty_image(width=["width", 0])
         assert saved(stub, x=x, width=node("PrimitiveInt", value=64))[0].size == (64, 30)
-
-    @pytest.mark.parametrize("passing", ["ImageBlur", "ImageSharpen"])
-    def test_a_node_without_a_behaviour_passes_pictures_on(self, stub: comfystub.Stub, passing: str) -> None:
-        options = {"blur_radius": 1, "sharpen_radius": 1, "sigma": 1.0, "alpha": 1.0}
-        x = node(passing, image=["source", 0], **options)
-        assert saved(stub, x=x, source=empty_image())[0].getpixel((0, 0)) == (0x20, 0x40, 0x60)
-
-
-class TestSaving:
-    def test_the_png_carries_the_prompt_and_the_workflow(self, stub: comfystub.Stub) -> None:
-        import json
-
-        extra = {"extra_pnginfo": {"workflow": {"nodes": ["ü", "狐"]}}}
-        graph = {"x": empty_image(), "save": node("SaveImage", images=["x", 0], filename_prefix="p")}
-        texts = run(stub, graph, extra_data=extra).outputs[0].image.text  # type: ignore[attr-defined]
-        assert json.loads(texts["prompt"]) == graph
-        assert json.loads(texts["workflow"]) == {"nodes": ["ü", "狐"]}
-
-    def test_the_counter_goes_on_from_what_lies_in_the_folder(self, stub: comfystub.Stub) -> None:
-        for name in ("p_00007_.webp", "p_9_x.txt", "p_x_.png", "q_00050_.png"):
-            (stub.output_dir / name).touch()
-        (stub.output_dir / "p_12_folder").mkdir()
-        saved(stub, x=empty_image())
-        assert stub.outputs[0].filename == "p_00013_.png"
-
-    def test_a_file_that_was_deleted_gives_its_number_back(self, stub: comfystub.Stub) -> None:
-        saved(stub, x=empty_image())
-        stub.outputs[0].path.unlink()
-        saved(stub, x=empty_image(color=1))
-        assert stub.outputs[1].filename == "p_00001_.png"
-
-    def test_tokens_in_the_prefix(self, stub: comfystub.Stub) -> None:
-        import datetime
-
-        saved(stub, prefix="%width%x%height%/%year%_%nothing%", x=empty_image())
-        year = datetime.date.today().year
-        assert (stub.outputs[0].subfolder, stub.outputs[0].filename) == (
-            "40x30",
-            f"{year}_%nothing%_00001_.png",
-        )
-
-    @pytest.mark.parametrize("prefix", ["b%batch_num%", "folder/", ""])
-    def test_such_a_prefix_always_starts_at_one_and_overwrites(
-        self, stub: comfystub.Stub, prefix: str
-    ) -> None:
-        saved(stub, prefix=prefix, x=empty_image(batch_size=2))
-        saved(stub, prefix=prefix, x=empty_image(batch_size=2, color=1))
-        first, second = (job.outputs for job in stub.jobs)
-        assert [one.path for one in first] == [one.path for one in second]
-        assert [one.filename[-11:] for one in first] == ["_00001_.png", "_00002_.png"]
-
-    def test_a_preview_goes_to_the_temp_folder(self, stub: comfystub.Stub) -> None:
-        run(stub, {"x": empty_image(), "p": node("PreviewImage", images=["x", 0])})
-        output = stub.outputs[0]
-        assert (output.type, output.path.parent) == ("temp", stub.temp_dir)
-        assert output.filename.startswith("ComfyUI_temp_")
-
-    @pytest.mark.parametrize(("kind", "ending"), [("SaveAnimatedWEBP", ".webp"), ("SaveAnimatedPNG", ".png")])
-    def test_animations(self, stub: comfystub.Stub, kind: str, ending: str) -> None:
-        graph = text_to_image(batch_size=3)
-        own = {"lossless": True, "quality": 80, "method": "default", "compress_level": 4}
-        graph["save"] = node(kind, images=["x", 0], filename_prefix="a", fps=6.0, **own)
-        output = run(stub, graph).outputs[0]
-        assert output.filename == f"a_00001_{ending}"
-        with Image.open(output.path) as image:
-            assert image.n_frames == 3  # type: ignore[attr-defined]
-
-    def test_text_output(self, stub: comfystub.Stub) -> None:
-        graph = {"t": node("PrimitiveString", value="hello"), "p": node("PreviewAny", source=["t", 0])}
-        assert run(stub, graph).ui == {"p": {"text": ["hello"]}}
 
 
 class TestImageOption:

@@ -16,8 +16,8 @@ from typing import Any
 
 from comfystub.media.pictures import Mosaic, Picture, Pixels, animated_webp, encode
 from comfystub.nodes.families import latents, sampling
-from comfystub.nodes.families.imaging import resized
 from comfystub.nodes.families.saving import preview_image, send_images
+from comfystub.nodes.families.scaling import resized
 from comfystub.nodes.invocation import Behaviour, Invocation, Reports, Result
 from comfystub.nodes.values import Images, Latent, Masks, Several, Sounds, first
 from comfystub.nodes.writing import entry, texts
