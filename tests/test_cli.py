@@ -86,11 +86,7 @@ class TestSnapshot:
             "ComfyUI 0.33.0: node classes: 1, models: 2, model folders: 27, settings: 0",
             f"{path}: {path.stat().st_size:,} bytes",
         ]
-        assert (err[0], err[1], err[-1]) == (
-            "  1 of 10  /object_info",
-            "  2 of 10  /models",
-            " 37 of 37  /global_subgraphs",
-        )
+        assert err == []
         with comfystub.patch("http://other.test", profile=path):
             assert httpx.get("http://other.test/models/checkpoints").json() == CHECKPOINTS["checkpoints"]
 
@@ -133,9 +129,8 @@ class TestSnapshot:
         small.fail("refused")
         status, out, err = run(capsys, "snapshot", URL, "-o", str(tmp_path / "mine"))
         assert (status, out) == (1, [])
-        assert err[0] == "  1 of 10  /object_info"
-        assert err[1].startswith("comfystub: cannot connect to http://comfy.test:8188 (")
-        assert len(err) == 2
+        assert err[0].startswith("comfystub: cannot connect to http://comfy.test:8188 (")
+        assert len(err) == 1
         assert list(tmp_path.iterdir()) == []
 
     def test_nowhere_to_write(self, small: comfystub.Stub, tmp_path: pathlib.Path, capsys: Captured) -> None:
@@ -287,8 +282,7 @@ class TestTerminal:
         on_a_terminal(monkeypatch)
         status, _, err = run(capsys, "snapshot", URL, "-o", str(tmp_path / "mine"))
         assert status == 0
-        assert "━" in "".join(err)
-        assert " of 10 " not in "".join(err)
+        assert "] 0 of 10  /object_info" in "".join(err)
 
     def test_without_rich(
         self, small: comfystub.Stub, tmp_path: pathlib.Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
@@ -299,7 +293,7 @@ class TestTerminal:
         monkeypatch.setitem(sys.modules, "rich", None)
         _, out, err = run(capsys, "snapshot", URL, "-o", str(tmp_path / "mine"))
         assert "\x1b" not in "".join(out + err)
-        assert err[0] == "  1 of 10  /object_info"
+        assert "] 0 of 10  /object_info" in "".join(err)
 
 
 def test_each_command_says_what_it_is_for(capsys: Captured) -> None:

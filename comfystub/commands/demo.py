@@ -24,6 +24,7 @@ Say = Callable[[str], None]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = "Example: comfystub demo --prompt 'an owl at night' --output pictures"
     parser.description = "Submit a text-to-image workflow through a plain httpx client and show what happens."
     parser.add_argument("--prompt", default="a red fox in the snow", help="what to paint")
     parser.add_argument("--seed", type=int, default=7, help="the sampler's seed (default: %(default)s)")

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from comfystub.commands import connection
+from comfystub.commands.bar import Bar
 from comfystub.commands.terminal import DIM, Terminal, complain
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Save node classes, models, features, system stats and settings of a live server in a file that "
         "patch(profile=...) makes a stub of. Keys, host names, addresses and absolute paths are left out."
     )
+    parser.epilog = "Example: comfystub snapshot http://192.168.1.20:8188 -o mine.json.gz"
     connection.add_arguments(parser, timeout=60)
     parser.add_argument(
         "-o",
@@ -39,8 +41,8 @@ def run(options: argparse.Namespace) -> int:
     from comfystub.live.asking import Trouble
 
     try:
-        with connection.server(options) as server, Terminal(sys.stderr).progress() as told:
-            taken = snapshot.take(server, told)
+        with connection.server(options) as server, Bar(sys.stderr) as bar:
+            taken = snapshot.take(server, bar.show)
         size = snapshot.write(taken.document, options.output)
     except Trouble as problem:
         complain(problem)

@@ -1,19 +1,14 @@
-"""Where commands write: in colour and with a bar where rich is installed and a terminal reads."""
+"""Where commands write: in colour where rich is installed and a terminal reads."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 GOOD, BAD, DIM, BOLD = "green", "bold red", "dim", "bold"
-
-#: Told how many of how many steps are done, and what is next.
-Told = Callable[[int, int, str], None]
 
 
 class Terminal:
@@ -31,30 +26,6 @@ class Terminal:
         from rich.text import Text
 
         self._console.print(Text.assemble(*pieces), soft_wrap=True)
-
-    @contextlib.contextmanager
-    def progress(self) -> Iterator[Told]:
-        """A block that tells how far it is: with a bar, or with a line for each kind of step."""
-        if self._console is None:
-            yield self._steps()
-            return
-        from rich.progress import Progress
-
-        with Progress(console=self._console, transient=True) as bar:
-            task = bar.add_task("")
-            yield lambda done, total, what: bar.update(task, completed=done, total=total, description=what)
-
-    def _steps(self) -> Told:
-        last = ""
-
-        def told(done: int, total: int, what: str) -> None:
-            nonlocal last
-            kind = what.split("/")[1]
-            if kind != last:
-                last = kind
-                self.line(f"{done + 1:3} of {total}  {what}")
-
-        return told
 
 
 def _console(stream: TextIO) -> Console | None:

@@ -34,7 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "otherwise than the stub. It runs small jobs there, takes them out of the history again, and leaves "
         "files that begin with comfystub-."
     )
-    parser.epilog = "Exit status: 0 all hold, 1 some differ, 2 nothing could be played."
+    parser.epilog = (
+        "Example: comfystub verify http://192.168.1.20:8188. Exit status: 0 all hold, 1 some differ, "
+        "2 nothing could be played."
+    )
     connection.add_arguments(parser, timeout=120)
     add = parser.add_argument
     add("--only", action="append", metavar="WORD", help="play those with this in their name; may be repeated")
