@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Measure comfystub against what it stands beside and what it replaces, in one run.
 
-    python benchmarks/run.py [--rounds N]
+    python benchmarks/run.py [--rounds N] [--json FILE]
 
 The things compared take turns, so that a machine that is faster one second and slower the next does
 the same to all of them; what is printed are medians and their ratios.  Needs `pip install .[dev]`.
+The plots of the documentation are drawn from FILE by benchmarks/plot.py.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import pathlib
+import platform
 import socket
 import statistics
 import subprocess
@@ -25,7 +28,7 @@ import httpx
 import sockets
 
 import comfystub
-from comfystub.cli import WORKFLOW
+from comfystub.prefill import WORKFLOW
 
 URL = "http://127.0.0.1:8188"
 HERE = pathlib.Path(__file__).parent
@@ -45,7 +48,15 @@ LIMITS = (
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure comfystub against its floor and a fake on a port.")
     parser.add_argument("--rounds", type=int, default=200, help="turns of each (default: %(default)s)")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the results to a file, too")
+    parser.add_argument(
+        "--machine",
+        default=f"{os.cpu_count()} cores",
+        metavar="WORDS",
+        help="what the file says it was measured on (default: %(default)s)",
+    )
+    options = parser.parse_args()
+    rounds = options.rounds
     with fake_server(
         "uvicorn", "fake_server:app", "--log-level", "error", "--no-access-log", "--port"
     ) as fake_url:
@@ -77,7 +88,29 @@ def main() -> int:
     ratios = [(name, other, measured[name] / measured[other], limit) for name, other, limit in LIMITS]
     for name, other, ratio, limit in ratios:
         print(f"{name} / {other}: {ratio:.2f}, at most {limit}{'' if ratio <= limit else ': TOO SLOW'}")
+    if options.json is not None:
+        _write(options.json, options.machine, rounds, measured, ratios)
     return 0 if all(ratio <= limit for _, _, ratio, limit in ratios) else 1
+
+
+def _write(
+    path: pathlib.Path,
+    machine: str,
+    rounds: int,
+    measured: dict[str, float],
+    ratios: list[tuple[str, str, float, float]],
+) -> None:
+    results = {
+        "machine": machine,
+        "python": platform.python_version(),
+        "rounds": rounds,
+        "microseconds": {name: round(seconds * 1e6, 1) for name, seconds in measured.items()},
+        "ratios": [
+            {"measured": name, "against": other, "ratio": round(ratio, 2), "limit": limit}
+            for name, other, ratio, limit in ratios
+        ],
+    }
+    path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
 
 def alternate(things: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:

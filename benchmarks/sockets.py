@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 import aiohttp
 import websocket
 
-from comfystub.cli import WORKFLOW
+from comfystub.prefill import WORKFLOW
 from comfystub.server.frames import BINARY, TEXT, close_frame, frame
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from comfystub.stub import Stub
     from comfystub.styles import Styles
     from comfystub.timeline import Timeline
+    from comfystub.transports.forks import ForkWarning
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ __all__ = [
     "Cluster",
     "Event",
     "Fault",
+    "ForkWarning",
     "Job",
     "JobNode",
     "Output",
@@ -59,6 +61,7 @@ _HOMES = {
     "Cluster": "comfystub.clusters",
     "Event": "comfystub.engine.events",
     "Fault": "comfystub.engine.faults",
+    "ForkWarning": "comfystub.transports.forks",
     "Job": "comfystub.engine.job",
     "JobNode": "comfystub.engine.job",
     "Output": "comfystub.engine.job",

@@ -116,6 +116,8 @@ class Patch(Generic[Held]):
             if held is not self._held:
                 held.close()
         # Only a block that raised nothing gets here.
+        if judges:
+            registry.forks.tell()
         if self.strict and judges:
             complain(_complaints_of(held), forgiven)
 

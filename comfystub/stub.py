@@ -26,6 +26,7 @@ from comfystub.media.files import Folders
 from comfystub.media.pictures import Mosaic
 from comfystub.nodes.catalogue import Catalogue
 from comfystub.nodes.inventory import Inventory
+from comfystub.reporting import witnesses
 from comfystub.server.complaints import Complaint
 from comfystub.server.own_routes import Answers, handler_of
 from comfystub.server.profile import profile_of
@@ -183,6 +184,23 @@ class Stub:
         lines.  Nothing is moved by it, whatever the pace.
         """
         return timeline.timeline(self.requests, self.jobs, self.sockets, last)
+
+    def report(self, path: PathLike) -> pathlib.Path:
+        """Write what happened to an HTML page that needs nothing else, and return its path.
+
+        It shows the jobs as timelines and their workflows as graphs, calls and messages with their bodies,
+        and the outputs, small, with what stands in them.  Nothing is moved by it, whatever the pace.
+
+        Args:
+            path: The file, such as ``"report.html"``; its folder has to be there.
+
+        Raises:
+            ImportError: jinja2 is not installed: ``pip install 'comfystub[report]'``.
+            OSError: The file cannot be written.
+        """
+        from comfystub.reporting import facts, page
+
+        return page.write(path, page.of_stub(facts.gather(self)))
 
     # --- what should have happened
 
@@ -450,10 +468,14 @@ class Stub:
         """Move again after ``close``; files go to a fresh temporary folder."""
         self._engine.resume()
         self._engine.known.folders.open()
+        for tell in witnesses.opened:
+            tell(self)
 
     def close(self) -> None:
         """Stand still and take the temporary folder away; what was seen stays readable."""
         self._engine.stop()
+        for tell in witnesses.closing:
+            tell(self)
         self._engine.known.folders.close()
 
 

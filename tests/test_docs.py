@@ -4,15 +4,19 @@ A page becomes one test module: its Python blocks stand at the lines at which th
 lines are empty.  So a page is read and run from top to bottom, later blocks use the imports of earlier ones, and a
 failure names a line of the page.  A block with a title, in whatever language, is a file of that name beside the
 module; those of index.md are there for every page.  pytest runs the module in a process of its own, with warnings
-as errors, and as many tests have to pass as the page defines.
+as errors, and every test that the page defines has to pass.
 """
 
 import ast
+import importlib.util
+import json
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+import comfystub
 
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r'(?P<indent> *)```(?P<language>\w*)(?: title="(?P<title>[^"]+)")?')
@@ -20,6 +24,17 @@ PAGES = {
     path.name: path.read_text(encoding="utf-8")
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 }
+
+
+def script(path):
+    """A script of the repository as a module."""
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+tables, plot = script("tools/build_tables.py"), script("benchmarks/plot.py")
 
 
 class Block(NamedTuple):
@@ -66,11 +81,11 @@ def module_of(page):
 
 
 def names_of_tests(source):
-    """The names of the tests that a piece of code defines, methods with their class."""
+    """The names of the tests that a piece of code defines, methods with their class, as pytest has them."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     names = []
     for node in ast.parse(source).body:
-        prefix, body = (f"{node.name}.", node.body) if isinstance(node, ast.ClassDef) else ("", [node])
+        prefix, body = (f"{node.name}::", node.body) if isinstance(node, ast.ClassDef) else ("", [node])
         names += [
             prefix + one.name for one in body if isinstance(one, functions) and one.name.startswith("test")
         ]
@@ -83,17 +98,27 @@ def names_of_tests(source):
         "README.md",
         "index.md",
         "patch.md",
-        "custom-nodes.md",
-        "looks.md",
-        "your-server.md",
-        "time.md",
-        "clients.md",
-        "failures.md",
-        "scenarios.md",
-        "insight.md",
         "pytest.md",
         "unittest.md",
+        "clients.md",
+        "async.md",
+        "websocket.md",
+        "several-servers.md",
+        "from-a-fake.md",
+        "from-a-port.md",
+        "custom-nodes.md",
+        "your-server.md",
+        "looks.md",
+        "failures.md",
+        "scenarios.md",
+        "time.md",
+        "insight.md",
+        "report.md",
+        "command-line.md",
+        "stays-true.md",
         "not-simulated.md",
+        "concurrency.md",
+        "nodes.md",
     ],
 )
 def test_a_page(pytester, name):
@@ -105,11 +130,11 @@ def test_a_page(pytester, name):
     (pytester.path / "test_page.py").write_text(module, encoding="utf-8")
 
     asyncio = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
-    result = pytester.runpytest_subprocess("-W", "error", "-p", "no:hypothesispytest", *asyncio)
+    result = pytester.runpytest_subprocess("-rA", "-W", "error", "-p", "no:hypothesispytest", *asyncio)
 
-    tests = names_of_tests(module)
-    assert tests
-    result.assert_outcomes(passed=len(tests))
+    assert set(result.parseoutcomes()) == {"passed"}
+    passed = re.findall(r"^PASSED test_page.py::([\w:]+)", result.stdout.str(), re.MULTILINE)
+    assert set(passed) == set(names_of_tests(module))
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -124,7 +149,27 @@ def test_every_block_is_a_test(name):
 
 def test_pages_without_blocks():
     without = {name for name, page in PAGES.items() if not any(map(is_test, blocks(page)))}
-    assert without == {"decisions.md", "reference.md"}
+    assert without == {"decisions.md", "reference.md", "routes.md", "speed.md"}
+
+
+@pytest.mark.parametrize("table", tables.TABLES)
+def test_a_table_is_as_its_source_has_it(table):
+    page = PAGES[tables.TABLES[table][0]]
+    assert tables.written(table, page) == page, "python tools/build_tables.py"
+
+
+def test_the_plots_are_drawn_from_the_results():
+    results = json.loads((ROOT / "docs" / "speed.json").read_text(encoding="utf-8"))
+    plots = (ROOT / "docs" / "images").glob("speed-*.svg")
+    assert plot.drawn(results) == {path.name: path.read_text(encoding="utf-8") for path in plots}, (
+        "python benchmarks/plot.py docs/speed.json docs/images"
+    )
+
+
+def test_every_public_name_is_in_the_reference():
+    assert set(re.findall(r"^::: comfystub\.(\w+)$", PAGES["reference.md"], re.MULTILINE)) == set(
+        comfystub.__all__
+    )
 
 
 def test_links_of_the_readme():

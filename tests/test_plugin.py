@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+import pathlib
 import textwrap
-from collections.abc import Callable
+import typing
+from collections.abc import Iterator
 
-import httpx
-import PIL.Image
 import pytest
+from suites import GET, Run, runner
 
 import comfystub
-
-# Loaded here, so that the suites, which run in this process, need not each load them anew.
-LOADED = (httpx, PIL.Image, comfystub.Stub, comfystub.patch)
-
-Run = Callable[..., pytest.RunResult]
-
-GET = """
-    import httpx
-    import comfystub
-    import pytest
-
-    CLIENT = httpx.Client(verify=False)
-
-    def get(path="/queue", url="http://127.0.0.1:8188"):
-        return CLIENT.get(url + path)
-"""
+from comfystub import pytest_plugin
 
 
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> Run:
-    """Runs a suite of one file, which begins with GET."""
-
-    def run(code: str, *arguments: str, ini: str = "", **files: str) -> pytest.RunResult:
-        pytester.makeini("[pytest]\n" + textwrap.dedent(ini))
-        files["test_it"] = textwrap.dedent(GET) + textwrap.dedent(code)
-        pytester.makepyfile(**{name: textwrap.dedent(text) for name, text in files.items()})
-        # pytest-asyncio warns where it is not set up, as in suites that have no coroutines.  Hypothesis is
-        # slow to load, and so is the collecting of garbage, which the run around this one does as well.
-        without = [f"no:{plugin}" for plugin in ("asyncio", "hypothesispytest", "unraisableexception")]
-        options = [option for name in without for option in ("-p", name)]
-        return pytester.runpytest(*options, "--strict-markers", "-W", "error", *arguments)
-
-    return run
+    return runner(pytester)
 
 
 # --- the fixture
@@ -318,145 +294,26 @@ def test_a_stub_of_ones_own_can_be_put_in_force_by_the_marker(run: Run) -> None:
     result.assert_outcomes(passed=2)
 
 
-# --- the ini options
-
-
-@pytest.mark.parametrize(
-    ("ini", "check"),
-    [
-        ("comfystub_base_url = http://comfy.test:1", 'assert comfy_stub.urls == ["http://comfy.test:1"]'),
-        (
-            "comfystub_base_url =\n    http://a.test:1\n    http://b.test:1/comfy/",
-            'assert comfy_stub.urls == ["http://a.test:1", "http://b.test:1/comfy"]',
-        ),
-        ("comfystub_pace = manual", 'assert status() == "pending"'),
-        ("comfystub_pace = 0", 'assert status() == "completed"'),
-        (
-            "comfystub_pace = 2",
-            'assert (status(), get("/queue"), status()) == ("pending", ANY, "in_progress")',
-        ),
-        ("comfystub_pace = instant", 'assert status() == "completed"'),
-        ("comfystub_validate = no", 'assert post("NoSuchNode") == 200'),
-        ("comfystub_validate = true", 'with pytest.warns(UserWarning): assert post("NoSuchNode") == 400'),
-        ("comfystub_unknown_nodes = accept", 'assert post("NoSuchNode") == 200'),
-        (
-            "comfystub_unmatched = error",
-            'with pytest.raises(httpx.ConnectError): get(url="http://else.test")',
-        ),
-        ("comfystub_object_info = info.json", 'assert list(get("/object_info").json()) == ["MyNode"]'),
-        (
-            "comfystub_image = picture.png",
-            'post("VAEDecode"); assert comfy_stub.outputs[0].image.size == (3, 5)',
-        ),
-        (
-            "comfystub_env =\n    COMFY_A_TEST = {url}/x=1\n    COMFY_B_TEST={output_dir}",
-            'assert os.environ["COMFY_A_TEST"] == "http://127.0.0.1:8188/x=1"\n'
-            'assert os.environ["COMFY_B_TEST"] == str(comfy_stub.output_dir)',
-        ),
-        ("comfystub_seed = 7", "assert ids() == [first_id(seed=7)]"),
-    ],
-)
-def test_an_ini_option_is_an_argument_for_every_test(
-    run: Run, pytester: pytest.Pytester, ini: str, check: str
-) -> None:
-    pytester.makefile(".json", info='{"MyNode": {"input": {}, "output": [], "name": "MyNode"}}')
-    PIL.Image.new("RGB", (3, 5)).save(pytester.path / "picture.png")
-    result = run(
-        f"""
-        import json, os, pathlib
-        from unittest.mock import ANY
-        import comfystub.demo
-
-        GRAPH = json.loads(pathlib.Path(comfystub.demo.__path__[0], "text_to_image.json").read_text())
-
-        def post(class_type, url="http://127.0.0.1:8188"):
-            GRAPH["8"]["class_type"] = class_type
-            return CLIENT.post(url + "/prompt", json={{"prompt": GRAPH}}).status_code
-
-        def status():
-            stub = comfystub.current()
-            if not stub.jobs:
-                assert post("VAEDecode") == 200
-            return stub.jobs[0].status
-
-        def ids():
-            assert post("VAEDecode") == 200
-            return [job.id for job in comfystub.current().jobs]
-
-        def first_id(**options):
-            with comfystub.patch(**options):
-                return ids()[0]
-
-        def test_it(comfy_stub):
-{textwrap.indent(check, " " * 12)}
-        """,
-        "-p",
-        "no:cacheprovider",
-        ini=ini,
-    )
-    result.assert_outcomes(passed=1)
-
-
-def test_a_marker_goes_before_an_ini_option(run: Run) -> None:
-    result = run(
-        """
-        @pytest.mark.comfy_stub("http://marker.test:1")
-        def test_marker(comfy_stub):
-            assert comfy_stub.urls == ["http://marker.test:1"]
-            with pytest.raises(httpx.ConnectError):
-                get(url="http://elsewhere.test")
-
-        def test_ini(comfy_stub):
-            assert comfy_stub.urls == ["http://ini.test:1"]
-        """,
-        ini="comfystub_base_url = http://ini.test:1\ncomfystub_unmatched = error",
-    )
-    result.assert_outcomes(passed=2)
-
-
-def test_a_path_in_the_ini_file_is_relative_to_it(run: Run, pytester: pytest.Pytester) -> None:
-    folder = pytester.mkdir("deeper")
-    (folder / "test_deeper.py").write_text(
-        "def test_it(comfy_stub, monkeypatch):\n"
-        "    with comfy_stub.client() as client:\n"
-        "        assert list(client.get('/object_info').json()) == ['MyNode']\n"
-    )
-    pytester.makefile(".json", info='{"MyNode": {"input": {}, "output": [], "name": "MyNode"}}')
-    result = run("", "--rootdir", str(pytester.path), str(folder), ini="comfystub_object_info = info.json")
-    result.assert_outcomes(passed=1)
-
-
 # --- what is wrong is told
 
 
 @pytest.mark.parametrize(
-    ("marker", "ini", "said"),
+    ("marker", "said"),
     [
         (
             "paec=3",
-            "",
             "comfy_stub: patch() got an unexpected keyword argument 'paec'; is it 'pace' that is meant?",
         ),
-        ("pace='fast'", "", "comfy_stub: pace= takes 'instant', 'manual', a number of looks from 0 on or a comfystub.Timed, not 'fast'"),
-        ("'comfy.test'", "", "comfy_stub: a base URL looks like http://127.0.0.1:8188, not 'comfy.test'"),
+        ("pace='fast'", "comfy_stub: pace= takes 'instant', 'manual', a number of looks from 0 on or a comfystub.Timed, not 'fast'"),
+        ("'comfy.test'", "comfy_stub: a base URL looks like http://127.0.0.1:8188, not 'comfy.test'"),
         (
             "'http://a.test', 'http://b.test'",
-            "",
             "comfy_stub: the marker takes one argument without a name, the base URL, not ('http://a.test', 'http://b.test')",
         ),
-        ("object_info='nowhere.json'", "", "comfy_stub: [[]Errno 2[]] No such file or directory: 'nowhere.json'"),
-        ("", "comfystub_pace = -1", "comfy_stub: pace= takes 'instant', 'manual', a number of looks from 0 on or a comfystub.Timed, not -1"),
-        ("", "comfystub_pace =", "comfy_stub: pace= takes 'instant', 'manual', a number of looks from 0 on or a comfystub.Timed, not ''"),
-        ("", "comfystub_seed = x", "comfy_stub: comfystub_seed in the ini file: invalid literal for int() with base 10: 'x'"),
-        ("", "comfystub_env = A", "comfy_stub: comfystub_env in the ini file: each line is NAME=value, not [[]'A'[]]"),
-        ("", "comfystub_validate = perhaps", "comfy_stub: comfystub_validate in the ini file: *'perhaps'*"),
-        ("", "comfystub_unmatched = no", "comfy_stub: unmatched= takes 'pass' or 'error', not 'no'"),
-        ("", "comfystub_image = nowhere.png", "comfy_stub: [[]Errno 2[]] No such file or directory: '*nowhere.png'"),
+        ("object_info='nowhere.json'", "comfy_stub: [[]Errno 2[]] No such file or directory: 'nowhere.json'"),
     ],
 )  # fmt: skip
-def test_a_wrong_argument_is_an_error_of_the_test_in_one_line(
-    run: Run, marker: str, ini: str, said: str
-) -> None:
+def test_a_wrong_argument_is_an_error_of_the_test_in_one_line(run: Run, marker: str, said: str) -> None:
     result = run(
         f"""
         @pytest.mark.comfy_stub({marker})
@@ -465,8 +322,7 @@ def test_a_wrong_argument_is_an_error_of_the_test_in_one_line(
 
         def test_another():
             pass
-        """,
-        ini=ini,
+        """
     )
     result.assert_outcomes(errors=1, passed=1)
     result.stdout.fnmatch_lines(["*ERROR at setup of test_it*", said, "*short test summary*"])
@@ -482,14 +338,33 @@ def test_the_fixture_is_listed_with_what_it_does(run: Run) -> None:
         [
             "*fixtures defined from comfystub.pytest_plugin*",
             "comfy_stub -- *pytest_plugin.py:*",
-            "    A ComfyUI server inside the test process, in force during the test: a ``comfystub.Stub``.",
+            "    A ComfyUI server inside the test process: a ``comfystub.Stub``.",
             "    ",
-            "    Calls to port 8188 of this machine are answered by it.  Files go below ``tmp_path``.  Set it up",
-            "    with ``@pytest.mark.comfy_stub(pace=3, models=...)``, or for all tests with the ini options",
-            "    ``comfystub_pace`` and so on; both take the arguments of ``comfystub.patch()``.",
+            "    While the test runs, it answers the calls to port 8188 of this machine.  Files go below ``tmp_path``.",
+            "    Set it up with ``@pytest.mark.comfy_stub(pace=3, models=...)``, which takes the arguments of",
+            "    ``comfystub.patch()``, or for all tests with ``comfystub_pace`` in the ini file and so on, or for one",
+            "    run with ``--comfystub-pace=3``.  As ``comfy_stub: comfystub.Stub``, editors know what it has.",
         ],
         consecutive=True,
     )
+
+
+def test_the_first_line_of_it_is_shown_without_asking_for_more(run: Run) -> None:
+    result = run("", "--fixtures")
+    result.stdout.fnmatch_lines(
+        [
+            "comfy_stub -- *pytest_plugin.py:*",
+            "    A ComfyUI server inside the test process: a ``comfystub.Stub``.",
+            "",
+        ],
+        consecutive=True,
+    )
+
+
+def test_the_fixture_says_its_type() -> None:
+    names = {"Iterator": Iterator, "Stub": comfystub.Stub, "pytest": pytest, "pathlib": pathlib}
+    hints = typing.get_type_hints(inspect.unwrap(pytest_plugin.comfy_stub), names)
+    assert hints["return"] == Iterator[comfystub.Stub]
 
 
 def test_the_marker_is_listed_with_what_it_does(run: Run) -> None:
@@ -498,23 +373,6 @@ def test_the_marker_is_listed_with_what_it_does(run: Run) -> None:
         "@pytest.mark.comfy_stub([*][*]patch_arguments): run the test with a ComfyUI stub in force. The "
         "arguments are those of comfystub.patch(); of several markers that give the same one, the closest wins."
     )
-
-
-def test_the_ini_options_are_listed(run: Run) -> None:
-    said = run("", "--help").stdout.str()
-    names = (
-        "base_url",
-        "pace",
-        "validate",
-        "unknown_nodes",
-        "unmatched",
-        "object_info",
-        "image",
-        "env",
-        "seed",
-    )
-    for name in names:
-        assert f"comfystub_{name} (" in said
 
 
 # --- beside other plugins
@@ -537,6 +395,65 @@ def test_tests_on_several_workers_have_a_stub_each(run: Run) -> None:
         "2",
     )
     result.assert_outcomes(passed=9)
+
+
+# --- forked copies
+
+FORKS = """
+    import os
+
+    def call_in_a_copy():
+        child = os.fork()
+        if not child:
+            try:
+                get()
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+"""
+#: Python 3.12 and later warn of something else.
+WARN = ("-W", "default", "-W", "ignore:This process")
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked here")
+
+
+@forks
+def test_a_call_in_a_copy_is_a_warning_of_the_test(run: Run) -> None:
+    result = run(FORKS + "    def test_it(comfy_stub): call_in_a_copy()", *WARN)
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(
+        ["*warnings summary*", "test_it.py::test_it", "*ForkWarning: a forked copy of this*"]
+    )
+
+
+@forks
+def test_where_warnings_are_errors_it_is_one(run: Run) -> None:
+    result = run(FORKS + "    def test_it(comfy_stub): call_in_a_copy()", "-W", "ignore:This process")
+    result.assert_outcomes(passed=1, errors=1)
+
+
+@forks
+def test_the_reports_of_tests_that_failed_say_so(run: Run) -> None:
+    result = run(
+        FORKS
+        + """
+    def test_fixture(comfy_stub):
+        call_in_a_copy()
+        assert comfy_stub.requests
+
+    def test_block():
+        with comfystub.patch() as stub:
+            call_in_a_copy()
+            assert stub.requests
+
+    def test_of_something_else(comfy_stub):
+        assert comfy_stub.requests
+    """,
+        *WARN,
+    )
+    result.assert_outcomes(failed=3, warnings=1)
+    said = "A forked copy of this process called, too: a copy of the stub answered it."
+    assert result.outlines.count(said) == 2
 
 
 # --- strict

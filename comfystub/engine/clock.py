@@ -14,6 +14,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Protocol
 
+from comfystub.engine import forking
+
 # While a virtual clock is in force, the functions of the module may be others.
 _real_time, _real_time_ns = time.time, time.time_ns
 
@@ -143,8 +145,9 @@ class RealClock:
     def __init__(self) -> None:
         self._made = _real_time()
         self._alarms = Alarms()
-        self._changed = threading.Condition()
+        self._changed = forking.lock(threading.Condition())
         self._thread: threading.Thread | None = None
+        forking.know(self)
 
     def time(self) -> float:
         """Seconds since the epoch."""
@@ -184,6 +187,13 @@ class RealClock:
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
+    def go_on_alone(self) -> None:
+        """Have a thread of its own in a forked copy of the process, if an alarm is set."""
+        if self._thread is not None and not self._thread.is_alive():
+            self._thread = None
+            if self._alarms.first() is not None:
+                self._start()
+
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="comfystub clock", daemon=True)
         self._thread.start()
@@ -221,6 +231,7 @@ class Inside:
     def __init__(self) -> None:
         #: How often each of them has entered.
         self.threads: dict[int, int] = {}
+        forking.know(self)
 
     def __enter__(self) -> None:
         me = threading.get_ident()
@@ -233,6 +244,11 @@ class Inside:
         self.threads[me] -= 1
         if not self.threads[me]:
             del self.threads[me]
+
+    def go_on_alone(self) -> None:
+        """In a forked copy of the process, no other thread is inside."""
+        for thread in self.threads.keys() - {threading.get_ident()}:
+            del self.threads[thread]
 
 
 class Outside:
@@ -263,7 +279,7 @@ class Timeline:
         self.alarms = Alarms()
         self.inside = Inside()
         #: Guards the alarms, is notified of every move; never held while an alarm is called.
-        self.changed = threading.Condition()
+        self.changed = forking.lock(threading.Condition())
 
     def move(self, until: int) -> bool:
         """Move to the next alarm that is due by then and call it, or to then; whether there was one."""

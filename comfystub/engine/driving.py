@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from comfystub.engine import forking
 from comfystub.engine.clock import Clock
 from comfystub.engine.faults import Fault
 from comfystub.engine.job import Job
@@ -42,7 +43,8 @@ class Driving(ABC):
         self._stopped = False
         self._afterwards: list[Callable[[], None]] = []
         # Guards the queue and who drives; never held while a beat or user code runs.
-        self._lock = threading.Condition(queue.lock)
+        self._lock = forking.lock(threading.Condition(queue.lock))
+        forking.know(self)
 
     def happens(self) -> float:
         """The time of what this thread does: that of the beat it is in, or of the moment."""
@@ -58,6 +60,10 @@ class Driving(ABC):
     @abstractmethod
     def took(self, seconds: float) -> None:
         """Something takes that long."""
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Be as a server that has just been started.  Only who drives may say so."""
 
     def put(self, job: Job) -> None:
         """Queue a job.  One that finds nothing before it can begin at once."""
@@ -245,6 +251,19 @@ class Driving(ABC):
         beats, self._beats, self._held = self._beats, None, None
         if beats is not None and self.moment is None:
             beats.close()
+
+    def go_on_alone(self) -> None:
+        """In a forked copy of the process, take the wheel from a thread that is not there.
+
+        A beat that it was in has no end: the server goes on as one that has crashed and was restarted.
+        """
+        if self._driver in (None, threading.get_ident()):
+            return
+        if self.moment is not None:
+            self._afterwards.clear()
+            self.forget()
+            self.moment = None
+        self._leave()
 
     # --- standing still
 

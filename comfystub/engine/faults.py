@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypedDict, TypeVar, cast
 
+from comfystub.engine import forking
 from comfystub.engine.events import Event
 from comfystub.engine.job import Job, JobNode
 
@@ -379,7 +380,7 @@ class Faults(Collection[Fault]):
         self._all: list[Fault] = []
         self._armed: dict[str, list[Fault]] = {}
         self._on_the_wire = False
-        self._lock = threading.RLock()
+        self._lock = forking.lock(threading.RLock())
         #: Called when something that a fault held up may go on, or a new one is there.
         self.changed_for: list[Callable[[], None]] = []
 

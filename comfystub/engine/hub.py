@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sized
 from typing import Any
 
+from comfystub.engine import forking
 from comfystub.engine.clock import Clock
 from comfystub.engine.events import (
     BROADCAST,
@@ -42,7 +43,7 @@ class Hub:
         #: Every socket that was opened, in that order.
         self.records: list[SocketRecord] = []
         #: Held while something is told, and while something happens that has to be told in its turn.
-        self.lock = threading.RLock()
+        self.lock = forking.lock(threading.RLock())
         self._tampering = Tampering(faults, clock, self.disconnect, self.lock)
 
     def connect(self, client_id: str) -> Session:

@@ -7,6 +7,7 @@ import itertools
 import threading
 from collections.abc import Callable, Collection
 
+from comfystub.engine import forking
 from comfystub.engine.job import CANCELLED, Job
 
 
@@ -17,7 +18,7 @@ class PromptQueue:
     """
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = forking.lock(threading.RLock())
         # The third member keeps jobs themselves from being compared.
         self._heap: list[tuple[float, str, int, Job]] = []
         self._arrivals = itertools.count()

@@ -6,6 +6,7 @@ import itertools
 import threading
 from collections.abc import Sequence
 
+from comfystub.engine import forking
 from comfystub.engine.clock import Clock
 from comfystub.server.http import Request, Response
 from comfystub.server.server import Connected, Server
@@ -27,7 +28,7 @@ class Balancer:
     def __init__(self, servers: Sequence[Server]) -> None:
         self._servers = servers
         self._turns = itertools.cycle(servers)
-        self._lock = threading.Lock()
+        self._lock = forking.lock(threading.Lock())
 
     @property
     def clock(self) -> Clock:

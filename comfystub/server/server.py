@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
+from comfystub.engine import forking
 from comfystub.engine.clock import Clock
 from comfystub.engine.engine import Engine
 from comfystub.engine.faults import Fault
@@ -89,7 +90,7 @@ class Server(State):
         self._own_routes: list[Route] = []
         self._connections: weakref.WeakSet[Connected] = weakref.WeakSet()
         # A set must not grow while it is listed.
-        self._lock = threading.Lock()
+        self._lock = forking.lock(threading.Lock())
         engine.on_restart = self._hang_up
         engine.faults.changed_for.append(self._faults_changed)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from comfystub.engine import forking
 from comfystub.engine.sessions import Ending
 from comfystub.server import frames
 from comfystub.server.sockets import Socket
@@ -23,7 +24,7 @@ class WebSocket:
         # Whether it has sent a close frame and waits for the client's.
         self._closing = False
         # A client may send in one thread and read in another: what it reads stays in order.
-        self._lock = threading.Lock()
+        self._lock = forking.lock(threading.Lock())
 
     def receive(self, data: bytes) -> None:
         """Take what the client sends."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import os
 import sys
 import threading
 import weakref
 from collections.abc import Sequence
 from typing import Any
 
+from comfystub.engine import forking
 from comfystub.engine.clock import Clock, VirtualClock
 from comfystub.server.connection import Connection
 from comfystub.server.place import NOBODY, Place, Responder, lies_below
 from comfystub.transports.callers import is_exempt
+from comfystub.transports.forks import Forks
 from comfystub.transports.origins import Origin
 from comfystub.transports.seams import NamedSeam, Names, Seam, Seams
 from comfystub.transports.virtual import virtual_time
@@ -59,7 +62,9 @@ class Registry:
             weakref.WeakKeyDictionary()
         )
         self._numbers = itertools.count(1)
-        self._lock = threading.RLock()
+        self._lock = forking.lock(threading.RLock())
+        #: The forked copies of this process.
+        self.forks = Forks()
 
     def add_seam(self, seam: Seam) -> None:
         """Make a seam known; it is opened with the first stub."""
@@ -74,6 +79,8 @@ class Registry:
     def enter(self, active: Active) -> None:
         """Put a stub in force."""
         with self._lock:
+            if not self._active or self.forks.is_copy:
+                self.forks = Forks()
             active.number = next(self._numbers)
             self._active.append(active)
             self._rebuild()
@@ -145,6 +152,8 @@ class Registry:
             if not self._active:
                 # A hook that somebody put back after the last stub had gone.
                 self._tidy()
+        elif self.forks.awaits_call:
+            self.forks.called(host, port)
         return places
 
     def connect(self, host: str, port: int) -> Connection:
@@ -153,6 +162,16 @@ class Registry:
         with self._lock:
             self._connections[connection] = host, port
         return connection
+
+    def before_fork(self) -> None:
+        """This process is about to be copied."""
+        if self._active:
+            self.forks.expect()
+
+    def after_fork(self) -> None:
+        """This process is a copy."""
+        if self._active:
+            self.forks.begin()
 
     def _rebuild(self) -> None:
         by_address: dict[tuple[str, int], list[Place]] = {}
@@ -187,3 +206,6 @@ class Registry:
 
 #: The process has one set of seams, so it has one registry.
 registry = Registry()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=registry.before_fork, after_in_child=registry.after_fork)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import os
 import select
 import socket
 import threading
@@ -16,6 +17,7 @@ import weakref
 from collections.abc import Iterable
 from typing import Any
 
+from comfystub.engine import forking
 from comfystub.server.connection import Connection, nobody_waits
 from comfystub.transports.names import is_address
 from comfystub.transports.virtual import virtual_time
@@ -44,7 +46,7 @@ class Channel:
         self._peer = peer
         self._lit = False
         self._closed = False
-        self._lock = threading.Lock()
+        self._lock = forking.lock(threading.Lock())
         connection.wake = self.wake
 
     def wake(self) -> None:
@@ -117,6 +119,22 @@ class Channel:
             except OSError:  # that other thread has closed it already
                 return
 
+    def part(self) -> None:
+        """In a forked copy of the process: have a pair of its own, and leave the other to the original."""
+        owner = self._owner()
+        if self._closed or owner is None or owner.fileno() < 0:
+            return
+        mine, peer = socket.socketpair()
+        peer.setblocking(False)
+        os.dup2(mine.fileno(), owner.fileno(), inheritable=False)
+        mine.close()
+        owner.settimeout(owner.gettimeout())
+        self._peer.close()
+        self._peer = peer
+        if self._lit:
+            self._lit = False
+            self.update()
+
     def close(self) -> None:
         """The client has closed its end."""
         self._closed = True
@@ -158,6 +176,12 @@ def _forget(key: int, _: object = None) -> None:
     channel = _channels.pop(key, None)
     if channel is not None:
         channel.close()
+
+
+def part() -> None:
+    """In a forked copy of the process: have sockets that are not the original's."""
+    for channel in list(_channels.values()):
+        channel.part()
 
 
 def channel_of(stubbed: Stubbed) -> Channel:

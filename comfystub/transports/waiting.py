@@ -16,6 +16,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 
+from comfystub.engine import forking
 from comfystub.engine.clock import SECOND, Timeline, nanoseconds
 from comfystub.transports.quiet import QUIET, Moment
 
@@ -86,12 +87,20 @@ class Waiters:
         # How often the time was asked for in a row, and what it was then.
         self._reads = 0
         self._read_at = timeline.elapsed
+        forking.know(self)
 
     def release(self) -> None:
         """Have all who wait go on in real time."""
         with self.timeline.changed:
             self._over = True
             self.timeline.changed.notify_all()
+
+    def go_on_alone(self) -> None:
+        """In a forked copy of the process, no other thread waits, and no event loop for one."""
+        me = threading.get_ident()
+        self._waiters = [waiter for waiter in self._waiters if waiter.thread == me]
+        self._calls.clear()
+        self._version += 1
 
     # --- waiting
 
