@@ -136,6 +136,64 @@ def test_it_runs_and_leaves_what_its_output_nodes_promise(name: str) -> None:
             assert is_what_it_says(output.path), output
 
 
+#: What a workflow asks for, by the number in its name: sizes, lengths and rates of its files, and the steps
+#: of its samplers.  Pictures are width and height, films also frames and frames per second, sounds seconds.
+#: Inputs are pictures of 64 x 64 pixels, where a workflow begins with one.
+ASKED: dict[str, tuple[list[tuple[float, ...]], list[int]]] = {
+    "004": ([(768, 768)], [30]),
+    "008": ([(1024, 1024)], [1]),
+    "010": ([(1440, 1440)], [4]),  # two megapixels, in whole units of 16 pixels
+    "017": ([(960, 544, 124, 24)], [30]),
+    "019": ([(512, 768)], [28]),
+    "020": ([(720, 720, 81, 16)], [3, 3]),  # two models share six steps
+    "025": ([(1024, 1024)], [20]),
+    "026": ([(640, 352)] * 237, [15]),  # 22 units of 16 pixels, 60 units of four frames but for the first
+    "031": ([(120,)], [8]),
+    "035": ([(1024, 1024)], [25]),
+    "038": ([(1280, 704, 17)], [20]),  # three units of eight frames but for the first
+    "040": ([(320, 64)], [28]),  # 256 pixels more to the right
+    "041": ([(848, 480, 13)], [30]),
+    "043": ([(64, 64)], [4]),
+    "047": ([(1280, 704, 241, 25)], [20, 3]),
+    "052": ([(1024, 1024)], [5]),
+    "086": ([(512, 512)] * 2, [20, 20]),
+    "088": ([(512, 512)], [10]),
+    "089": ([(1024, 1024)] * 30, list(range(1, 31))),
+    "092": ([(1024, 1024)], [20]),
+    "106": ([(640, 640, 81, 16)], [2, 2]),
+    "109": ([(1024, 1024)], [25]),
+    "115": ([(1344, 768)], [24]),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in ACCEPTED if name[:3] in ASKED])
+def test_sizes_lengths_and_steps_are_those_that_it_asks_for(name: str) -> None:
+    with comfystub.patch(URL, models=models("models")) as stub:
+        put_inputs(stub, installed_inputs())
+        httpx.post(f"{URL}/prompt", json={"prompt": workflow(name)}).raise_for_status()
+        job = stub.jobs[0]
+        found = [measures(output.path) for output in job.outputs]
+        reports = [event.data for event in job.events if event.type == "progress"]
+    assert (found, [report["max"] for report in reports if report["value"] == report["max"]]) == ASKED[
+        name[:3]
+    ]
+
+
+def measures(path: pathlib.Path) -> tuple[float, ...]:
+    """Width and height, frames and their rate, or the length of a sound."""
+    if path.suffix == ".mp4":
+        film = video.probe(path.read_bytes())
+        assert film is not None
+        return film.width, film.height, film.frames, film.fps
+    if path.suffix == ".mp3":
+        heard = sound.probe(path.read_bytes())
+        assert heard is not None
+        return (round(heard.seconds, 3),)
+    with Image.open(path) as opened:
+        frames = getattr(opened, "n_frames", 1)
+        return (*opened.size, frames) if frames > 1 else opened.size
+
+
 def is_what_it_says(path: pathlib.Path) -> bool:
     """Whether a file is of the kind that its name says."""
     data = path.read_bytes()
