@@ -24,6 +24,7 @@ import httpx
 import pytest
 import requests
 import websocket
+from calls import in_thread
 from workflows import text_to_image
 
 import comfystub
@@ -175,7 +176,7 @@ class TestHttp:
 
                 return await asyncio.gather(*map(one, range(200)))
 
-        assert asyncio.run(ask()) == [1] * 200
+        assert in_thread(asyncio.run, ask()) == [1] * 200
 
     def test_what_is_no_http(self, it: Served) -> None:
         with it.connect() as sock:
@@ -308,7 +309,7 @@ class TestWebSockets:
             return heard
 
         with served(pace=comfystub.Timed(0.0, 0.001, 0.001)) as one:
-            assert asyncio.run(talk(one)).count("executed") == 1
+            assert in_thread(asyncio.run, talk(one)).count("executed") == 1
             eventually(lambda: not one.stub.sockets[0].is_open)
             assert one.stub.sockets[0].close_code == 1000
 
@@ -524,7 +525,7 @@ def test_nobody_has_to_read_what_it_says() -> None:
 
 
 def complaints(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    status = main(["serve", *arguments])
+    status = in_thread(main, ["serve", *arguments])
     return status, capsys.readouterr().err
 
 
