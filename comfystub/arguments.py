@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from comfystub.engine.job import JobNode
 
-#: Makes what sampling produces of a job and the id of its node; ``None`` where the stub generates it.
+#: Makes what sampling produces of a job and the id of its node.
 Sampler = Callable[[Job, str], Picture]
 
 PathLike = Union[str, "os.PathLike[str]"]

@@ -6,7 +6,6 @@ It reads what was recorded and moves nothing.
 from __future__ import annotations
 
 import itertools
-import json
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from comfystub.engine.events import node_of
 from comfystub.engine.job import LOST, Job
 from comfystub.engine.sessions import SocketRecord
-from comfystub.server.complaints import is_submission, problems, raised
+from comfystub.server.complaints import is_submission, problems, prompt_id, raised
 from comfystub.server.server import Call
 from comfystub.wording import call_name, counted, failure, file_names, job_name, node_name, shortened, status
 
@@ -106,7 +105,7 @@ def _lines(calls: Sequence[Call], jobs: Sequence[Job], sockets: Sequence[SocketR
         by_id[job.id].append(job)
     opened = iter(enumerate(sockets, 1))
     for call in calls:
-        if accepted := by_id.get(_prompt_id(call)):
+        if accepted := by_id.get(prompt_id(call)):
             job = accepted.popleft()
             yield _call(call, f"-> {job_name(job)}")
             yield from _job(job)
@@ -117,16 +116,6 @@ def _lines(calls: Sequence[Call], jobs: Sequence[Job], sockets: Sequence[SocketR
     for left in by_id.values():
         for job in left:
             yield from _job(job)
-
-
-def _prompt_id(call: Call) -> str:
-    """The id of the job that a call led to, ``""`` for none."""
-    if call.status != 200 or not is_submission(call):
-        return ""
-    try:
-        return str(json.loads(call.answer)["prompt_id"])
-    except (ValueError, LookupError, TypeError):
-        return ""  # what a fault made of the answer
 
 
 # --- calls and sockets

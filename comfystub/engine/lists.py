@@ -39,7 +39,7 @@ def joined(results: Sequence[Result], node_class: NodeClass) -> Result:
 
 def _values(results: Iterable[Result], slot: int, node_class: NodeClass) -> Iterator[Any]:
     for result in results:
-        if gives_list(node_class, slot):
+        if node_class.gives_list(slot):
             yield from result.outputs[slot]
         else:
             yield result.outputs[slot]
@@ -47,12 +47,7 @@ def _values(results: Iterable[Result], slot: int, node_class: NodeClass) -> Iter
 
 def _plain(slot: int, node_class: NodeClass, values: Several) -> Any:
     """One value is no list, unless the class says that it is."""
-    return values[0] if len(values) == 1 and not gives_list(node_class, slot) else values
-
-
-def gives_list(node_class: NodeClass, slot: int) -> bool:
-    """Whether an output of a class is a list."""
-    return slot < len(node_class.output_is_list) and bool(node_class.output_is_list[slot])
+    return values[0] if len(values) == 1 and not node_class.gives_list(slot) else values
 
 
 def _together(shown: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

@@ -58,7 +58,7 @@ def replace_nodes(prompt: Prompt, known: Known) -> None:
         return
     for node_id, node in prompt.items():
         name = node.get("class_type")
-        if catalogue.get(name) is None and isinstance(name, str) and name in catalogue.replacements:
+        if isinstance(name, str) and name in catalogue.replacements and catalogue.get(name) is None:
             prompt[node_id] = replaced(node, catalogue.replacements[name][0])
 
 

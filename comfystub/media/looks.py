@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from comfystub.media.pictures import Mosaic, Palette, Picture, Pixels
+from comfystub.media.edits import Edited
+from comfystub.media.pictures import Mosaic, Palette, Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,13 +37,13 @@ class Look(NamedTuple):
 PLAIN = Look()
 
 
-class Captioned(Pixels):
+class Captioned(Edited):
     """A picture with a strip of text over its lowest part."""
 
     __slots__ = ("caption", "picture")
 
     def __init__(self, picture: Picture, caption: str) -> None:
-        super().__init__(_captioned(picture.pixels().convert("RGB"), caption))
+        super().__init__(picture.size, lambda: _captioned(picture.pixels().convert("RGB"), caption))
         self.picture = picture
         self.caption = caption
 

@@ -292,9 +292,7 @@ def _pattern(digest: bytes, columns: int, rows: int, palette: Palette = ()) -> C
     """Return the tiles that belong to a digest, as many of them as there is room for."""
     # hashed again, so that digests that differ in one bit look as different as any two
     noise = hashlib.blake2b(digest, digest_size=4 + _TILES * _TILES // 2).digest()
-    if not palette:
-        hue = int.from_bytes(noise[:2], "big") / 0x10000
-        palette = _palette(hue, _SWINGS[noise[2] % len(_SWINGS)], noise[3] % len(_MOODS))
+    palette = palette or _palette(noise)
     tiles = [palette[byte % len(palette)] for byte in noise[4:]]
     left_halves = [tiles[start : start + _TILES // 2] for start in range(0, len(tiles), _TILES // 2)]
     return [half[: columns - columns // 2] + half[: columns // 2][::-1] for half in left_halves[:rows]]
@@ -302,13 +300,13 @@ def _pattern(digest: bytes, columns: int, rows: int, palette: Palette = ()) -> C
 
 def palette_of(name: bytes) -> Palette:
     """Return colours that go together, those that belong to a name."""
-    noise = hashlib.blake2b(name, digest_size=4).digest()
-    hue = int.from_bytes(noise[:2], "big") / 0x10000
-    return _palette(hue, _SWINGS[noise[2] % len(_SWINGS)], noise[3] % len(_MOODS))
+    return _palette(hashlib.blake2b(name, digest_size=4).digest())
 
 
-def _palette(hue: float, swing: float, mood: int) -> Palette:
-    """Return the colours of a mosaic; `hue` and `swing` are parts of the colour circle."""
+def _palette(noise: bytes) -> Palette:
+    """Return the colours of a mosaic, which the first four bytes choose."""
+    hue = int.from_bytes(noise[:2], "big") / 0x10000  # as a part of the colour circle, as swings are
+    swing, mood = _SWINGS[noise[2] % len(_SWINGS)], noise[3] % len(_MOODS)
     palette = []
     for part, chroma, lights in _MOODS[mood]:
         # Blue and red difference: the circle on which colours of the same luma look about equally light.

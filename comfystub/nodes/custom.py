@@ -156,8 +156,7 @@ def _out(value: Any) -> Any:
 
 def _in(invocation: Invocation, slot: int, kind: Any, value: Any) -> Any:
     """A value as it flows along a link."""
-    lists = invocation.node_class.output_is_list
-    if slot < len(lists) and lists[slot]:
+    if invocation.node_class.gives_list(slot):
         return [_batch(kind, item) for item in value]
     return _batch(kind, value)
 

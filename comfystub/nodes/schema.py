@@ -102,6 +102,10 @@ class NodeClass:
         """Whether a cached node of this class shows its old output once more."""
         return bool(self.entry.get("has_intermediate_output"))
 
+    def gives_list(self, slot: int) -> bool:
+        """Whether an output is a list."""
+        return slot < len(self.output_is_list) and bool(self.output_is_list[slot])
+
     def inputs(self, values: Mapping[str, Any]) -> list[Input]:
         """The inputs a node of this class has with these values: dynamic ones are unfolded by them."""
         if not self.dynamic:

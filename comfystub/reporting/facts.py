@@ -16,7 +16,7 @@ from comfystub.reporting import bodies, graph, runs
 from comfystub.reporting.frames import frames
 from comfystub.reporting.graph import Facts
 from comfystub.reporting.sheet import sheet
-from comfystub.server.complaints import is_rejection, is_submission, problems, raised
+from comfystub.server.complaints import is_rejection, is_submission, problems, prompt_id, raised
 from comfystub.server.server import Call
 from comfystub.wording import call_name, failure, status
 
@@ -118,7 +118,7 @@ def _calls(calls: Sequence[Call], jobs: Sequence[Job], start: float) -> Iterator
         by_id[job.id].append(job)
     for _, group in itertools.groupby(calls, key=_alike):
         call, *others = group
-        led_to = by_id.get(_prompt_id(call))
+        led_to = by_id.get(prompt_id(call))
         yield {
             "time": call.time - start,
             "until": others[-1].time - start if others else None,
@@ -141,16 +141,6 @@ def _alike(call: Call) -> Any:
     if call.request.body or call.answer or call.status == 101:
         return id(call)
     return call.method, call.path, call.request.query, call.status, call.fault and call.fault.name
-
-
-def _prompt_id(call: Call) -> str:
-    """The id of the job that a call led to, ``""`` for none."""
-    if call.status != 200 or not is_submission(call):
-        return ""
-    try:
-        return str(json.loads(call.answer)["prompt_id"])
-    except (ValueError, LookupError, TypeError):
-        return ""  # what a fault made of the answer
 
 
 def _rejected(call: Call) -> Facts | None:

@@ -10,7 +10,6 @@ import os
 import pathlib
 import re
 import shutil
-import sys
 import tempfile
 import weakref
 from collections.abc import Generator, Iterator
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 KEPT = "comfystub_kept"
 #: What the processes of pytest-xdist are told the folder as.
 FOLDER = "comfystub_kept_in"
-#: The module that knows which stubs are in force.  It is not imported here: no stub is, before it was.
-PATCHING = "comfystub.patching"
 #: What does not belong in the name of a folder.
 UNFIT = re.compile(r"[^\w.,=+\[\]-]+", re.ASCII)
 #: So many characters of a test's name, its last, are the name of its folder.
@@ -75,8 +72,7 @@ class Keeper:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         if call.when == "teardown":
-            patching = sys.modules.get(PATCHING)
-            for stub in patching.lately() if patching is not None else ():
+            for stub in witnesses.lately():
                 self._keep(stub)
             setattr(report, KEPT, [self._count, str(self._folder)])
             self._count = 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import pathlib
-import sys
 import weakref
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 #: The attribute of a test's report that carries its part, as JSON.
 PART = "comfystub_part"
-#: The module that knows which stubs are in force.  It is not imported here: no stub is, before it was.
-PATCHING = "comfystub.patching"
 
 PAGE = "index.html"
 
@@ -73,8 +70,7 @@ class Witness:
 
     def _part(self) -> list[Facts]:
         """What happened since the test before at stubs that closed, and at those that are still there."""
-        patching = sys.modules.get(PATCHING)
-        for stub in dict.fromkeys([*self._opened, *(patching.lately() if patching is not None else ())]):
+        for stub in dict.fromkeys([*self._opened, *witnesses.lately()]):
             self._tell(stub)
         told, self._told = self._told, []
         self._opened.clear()

@@ -64,6 +64,16 @@ def is_submission(call: Call) -> bool:
     return call.method == "POST" and canonical(call.path) == "/prompt"
 
 
+def prompt_id(call: Call) -> str:
+    """The id of the job that a call led to, ``""`` for none."""
+    if call.status != 200 or not is_submission(call):
+        return ""
+    try:
+        return str(json.loads(call.answer)["prompt_id"])
+    except (ValueError, LookupError, TypeError):
+        return ""  # what a fault made of the answer
+
+
 def is_rejection(call: Call) -> bool:
     """Whether a call submitted a prompt that was not accepted for what it is."""
     return call.status == 400 and is_submission(call)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 from comfystub.engine.releases import Release
@@ -75,21 +76,18 @@ def _features(release: Release) -> dict[str, Any]:
     return {name: value for name, value in FEATURES.items() if name not in release.lacks_features}
 
 
-@functools.cache
-def system_stats(release: Release) -> dict[str, Any]:
-    """What a release tells of its machine."""
-    system = {name: value for name, value in SYSTEM.items() if name not in release.lacks_stats}
-    return {"system": system | {"comfyui_version": release.version}, "devices": DEVICES}
-
-
 def get_features(server: State, request: Request) -> Response:
-    own = server.profile.parts.get("features")
-    return _features_answer(server.release) if own is None else json_response(own)
+    return _own(server, "features", _features_answer)
 
 
 def get_system_stats(server: State, request: Request) -> Response:
-    own = server.profile.parts.get("system_stats")
-    return _stats_answer(server.release) if own is None else json_response(own)
+    return _own(server, "system_stats", _stats_answer)
+
+
+def _own(server: State, part: str, usual: Callable[[Release], Response]) -> Response:
+    """What a profile has a server answer, or what its release does."""
+    own = server.profile.parts.get(part)
+    return usual(server.release) if own is None else json_response(own)
 
 
 # What never changes is written once.
@@ -102,7 +100,9 @@ def _features_answer(release: Release) -> Response:
 
 @functools.cache
 def _stats_answer(release: Release) -> Response:
-    return json_response(system_stats(release))
+    """What a release tells of its machine."""
+    system = {name: value for name, value in SYSTEM.items() if name not in release.lacks_stats}
+    return json_response({"system": system | {"comfyui_version": release.version}, "devices": DEVICES})
 
 
 def get_extensions(server: State, request: Request) -> Response:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 import comfystub
-from comfystub.engine.lists import gives_list
 from comfystub.media.shapes import Shape
 from comfystub.nodes.catalogue import Catalogue, builtin
 from comfystub.nodes.passing import SHAPES
@@ -61,7 +60,7 @@ def fits(node_class: NodeClass, slot: int, values: list[Any]) -> bool:
     """Whether an output gives values of its type, and one of them unless it is a list."""
     kind = str(node_class.output[slot])  # a list of options is a type as well
     expected = EXCEPTIONS.get((node_class.name, slot), KINDS.get(kind, object))
-    if not gives_list(node_class, slot) and len(values) != 1:
+    if not node_class.gives_list(slot) and len(values) != 1:
         return False
     return all(isinstance(value, expected) for value in values)
 

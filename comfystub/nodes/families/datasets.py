@@ -29,11 +29,7 @@ def load_images(run: Invocation) -> Result:
 
 def load_pairs(run: Invocation) -> Result:
     """LoadImageTextDataSetFromFolder: pictures and their texts, as often as their folders say."""
-    found = folder(run)
-    paths = files(found, ENDINGS)
-    for inner in sorted(found.iterdir()):
-        if inner.is_dir() and (times := REPEATED.match(inner.name)):
-            paths += files(inner, ENDINGS) * int(times[1])
+    paths = repeated(folder(run), ENDINGS)
     pictures = {path: _read(path) for path in _some(paths)}
     return Result((singles([pictures[path] for path in paths]), Several(map(caption, paths))))
 
@@ -50,6 +46,15 @@ def folder(run: Invocation) -> pathlib.Path:
 def files(folder: pathlib.Path, endings: Collection[str]) -> list[pathlib.Path]:
     """The files in a folder that have one of these endings, sorted."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in endings and path.is_file())
+
+
+def repeated(folder: pathlib.Path, endings: Collection[str]) -> list[pathlib.Path]:
+    """The files in a folder, and those of the folders in it, as often as their names say."""
+    paths = files(folder, endings)
+    for inner in sorted(folder.iterdir()):
+        if inner.is_dir() and (times := REPEATED.match(inner.name)):
+            paths += files(inner, endings) * int(times[1])
+    return paths
 
 
 def caption(path: pathlib.Path) -> str:

@@ -18,6 +18,7 @@ from comfystub.media.pictures import Mosaic, Picture, Pixels, animated_webp, enc
 from comfystub.nodes.families import latents, sampling
 from comfystub.nodes.families.saving import preview_image, send_images
 from comfystub.nodes.families.scaling import resized
+from comfystub.nodes.families.video import interpolate
 from comfystub.nodes.invocation import Behaviour, Invocation, Reports, Result
 from comfystub.nodes.values import Images, Latent, Masks, Several, Sounds, first
 from comfystub.nodes.writing import entry, texts
@@ -82,13 +83,6 @@ def upscale(run: Invocation) -> Result:
     images, factor = run.images(), run.value("upscale_by", 2.0)
     width, height = (max(1, round(side * factor)) for side in images[0].size)
     return Result((resized(run, images, width, height),))
-
-
-def interpolate(run: Invocation) -> Result:
-    """RIFE and its kin: so many times the pictures, but for what would follow the last."""
-    images, times = run.images("frames"), max(1, run.value("multiplier", 2))
-    between = [picture for picture in images[:-1] for _ in range(times)]
-    return Result((Images([*between, images[-1]]),))
 
 
 def compare(run: Invocation) -> Result:

@@ -9,7 +9,7 @@ from typing import Any
 from comfystub.media.pictures import Mosaic
 from comfystub.media.sound import Sound
 from comfystub.nodes.families.audio import part
-from comfystub.nodes.families.datasets import REPEATED, caption, files, folder
+from comfystub.nodes.families.datasets import caption, files, folder, repeated
 from comfystub.nodes.families.editing import options
 from comfystub.nodes.invocation import Invocation, Result
 from comfystub.nodes.passing import DEFAULT_FPS, DEFAULT_SECONDS, output_of_type
@@ -63,11 +63,7 @@ def load_folder(run: Invocation) -> Result:
 
 def load_folder_with_texts(run: Invocation) -> Result:
     """LoadVideoTextDataSetFromFolder: every film, as often as its folder says, and the text beside it."""
-    found = folder(run)
-    paths = files(found, ENDINGS)
-    for inner in sorted(found.iterdir()):
-        if (times := REPEATED.match(inner.name)) and inner.is_dir():
-            paths += files(inner, ENDINGS) * int(times[1])
+    paths = repeated(folder(run), ENDINGS)
     films = {path: _film_at(path) for path in _some(run, paths)}
     return Result((Several(films[path] for path in paths), Several(map(caption, paths))))
 
